@@ -7,10 +7,11 @@
  */
 package org.nearside
 
+import java.io.IOException
 import java.nio.file.Files
 import java.nio.file.Path
 import java.nio.file.StandardCopyOption.ATOMIC_MOVE
-import java.security.GeneralSecurityException
+import javax.crypto.AEADBadTagException
 import javax.crypto.Cipher
 import javax.crypto.SecretKey
 import javax.crypto.spec.GCMParameterSpec
@@ -18,12 +19,19 @@ import kotlin.io.path.createDirectories
 import kotlin.io.path.deleteIfExists
 import kotlin.io.path.readBytes
 import kotlin.io.path.writeBytes
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.withContext
 
 /**
  * A store of one credential for each provider, each with the server that it was set for.
  *
  * A provider's name may get another address, and a key must not follow it there. Therefore a credential is stored with
  * the origin of the address, [ProviderStatus.origin], and given back for that origin only.
+ *
+ * The methods wait for the disk, and on Android for the keystore. An app calls [loadCredentials], [saveCredential] and
+ * [addProvider] instead, which do so on a thread for it. A failure that passes forgets nothing: it is thrown, as an
+ * [IOException], and the credential is there at the next call.
  */
 interface CredentialStore {
     /**
@@ -39,37 +47,59 @@ interface CredentialStore {
     fun remove(provider: String)
 }
 
+/** Why a store in the keystore could not be used; nothing that it holds is lost. */
+enum class CredentialFailure {
+    /** The system's keystore does not answer; a later call can succeed. */
+    UNAVAILABLE,
+
+    /** The user must unlock the device or confirm who they are first; the store was created with that wish. */
+    NOT_AUTHENTICATED,
+}
+
+/** The keystore could not be used. Contains no credential. */
+class CredentialStoreException internal constructor(val failure: CredentialFailure, cause: Throwable) :
+    IOException("the keystore cannot be used (${failure.name.lowercase()}); try again", cause)
+
 /**
  * Sets the stored credential of every configured provider. If one cannot be read, the others are set all the same; then
- * the first failure is thrown.
+ * the first failure is thrown. Reads on a thread for it, so that it may be called from the main thread.
  *
  * A credential that an earlier release stored without an origin is deleted, and the user enters it again: the provider
  * may have got another address since.
  */
 suspend fun Nearside.loadCredentials(store: CredentialStore) {
-    val failures = providers().mapNotNull { provider ->
+    var failure: Exception? = null
+    for (provider in providers()) {
         val name = provider.settings.name
-        runCatching { store.load(name, provider.origin)?.let { setKey(name, it) } }.exceptionOrNull()
+        try {
+            onDisk { store.load(name, provider.origin) }?.let { setKey(name, it) }
+        } catch (cancelled: CancellationException) {
+            throw cancelled
+        } catch (cause: Exception) {
+            failure = failure ?: cause
+        }
     }
-    failures.firstOrNull()?.let { throw it }
+    failure?.let { throw it }
 }
 
 /**
- * Sets the credential of a configured provider, and stores it for the server at its present address. An empty [key]
- * removes it.
+ * Sets the credential of a configured provider, and stores it for the server at its present address, on a thread for it.
+ * An empty [key] removes it.
  */
 suspend fun Nearside.saveCredential(provider: String, key: String, store: CredentialStore) {
     val origin = originOf(provider)
     setKey(provider, key)
-    if (origin == null || key.isEmpty()) store.remove(provider) else store.save(provider, origin, key)
+    onDisk { if (origin == null || key.isEmpty()) store.remove(provider) else store.save(provider, origin, key) }
 }
 
 /** Adds a provider, or replaces the one of this name. Deletes its stored credential if that was for another server. */
 suspend fun Nearside.addProvider(settings: ProviderSettings, credentials: CredentialStore) {
     val before = originOf(settings.name)
     addProvider(settings)
-    if (originOf(settings.name) != before) credentials.remove(settings.name)
+    if (originOf(settings.name) != before) onDisk { credentials.remove(settings.name) }
 }
+
+private suspend fun <T> onDisk(body: () -> T): T = withContext(Dispatchers.IO) { body() }
 
 private suspend fun Nearside.originOf(provider: String) =
     providers().firstOrNull { it.settings.name == provider }?.origin
@@ -96,11 +126,20 @@ class FileCredentialStore(directory: Path) : CredentialStore {
     override fun remove(provider: String) = files.remove(provider)
 }
 
+/** A key for [SealedCredentialStore]. */
+internal interface SealingKey {
+    /**
+     * Runs [operation] with the key, again after a failure that passes. [mayReplace]: a key that the system does not give
+     * back at all may be replaced, because the credentials that it sealed are entered anew.
+     */
+    fun <T> use(mayReplace: Boolean, operation: (SecretKey) -> T): T
+}
+
 /**
  * A store in files that are encrypted with [secret] (AES-GCM, with the provider's name as associated data). [load]
  * returns null for a file that another key encrypted: a backup restores the files, not the key.
  */
-internal class SealedCredentialStore(directory: Path, private val secret: () -> SecretKey) : CredentialStore {
+internal class SealedCredentialStore(directory: Path, private val secret: SealingKey) : CredentialStore {
     private val files = CredentialFiles(directory)
 
     override fun load(provider: String, origin: String): String? {
@@ -111,20 +150,25 @@ internal class SealedCredentialStore(directory: Path, private val secret: () -> 
     private fun open(provider: String): String? {
         val sealed = files.readBytes(provider)?.takeIf { it.size > NONCE_BYTES } ?: return null
         return try {
-            val nonce = GCMParameterSpec(TAG_BITS, sealed, 0, NONCE_BYTES)
-            val cipher = Cipher.getInstance(CIPHER).apply { init(Cipher.DECRYPT_MODE, secret(), nonce) }
-            cipher.updateAAD(provider.toByteArray())
-            cipher.doFinal(sealed, NONCE_BYTES, sealed.size - NONCE_BYTES).decodeToString()
-        } catch (_: GeneralSecurityException) {
+            secret.use(mayReplace = false) { key ->
+                val nonce = GCMParameterSpec(TAG_BITS, sealed, 0, NONCE_BYTES)
+                val cipher = Cipher.getInstance(CIPHER).apply { init(Cipher.DECRYPT_MODE, key, nonce) }
+                cipher.updateAAD(provider.toByteArray())
+                cipher.doFinal(sealed, NONCE_BYTES, sealed.size - NONCE_BYTES).decodeToString()
+            }
+        } catch (_: AEADBadTagException) {
             null
         }
     }
 
     override fun save(provider: String, origin: String, key: String) {
-        // Android's keystore requires that it generates the nonce; other providers do so by default.
-        val cipher = Cipher.getInstance(CIPHER).apply { init(Cipher.ENCRYPT_MODE, secret()) }
-        cipher.updateAAD(provider.toByteArray())
-        files.writeAtomic(provider, cipher.iv + cipher.doFinal(entryOf(origin, key).toByteArray()))
+        val sealed = secret.use(mayReplace = true) { secret ->
+            // Android's keystore requires that it generates the nonce; other providers do so by default.
+            val cipher = Cipher.getInstance(CIPHER).apply { init(Cipher.ENCRYPT_MODE, secret) }
+            cipher.updateAAD(provider.toByteArray())
+            cipher.iv + cipher.doFinal(entryOf(origin, key).toByteArray())
+        }
+        files.writeAtomic(provider, sealed)
     }
 
     override fun remove(provider: String) = files.remove(provider)

@@ -1,16 +1,22 @@
 package org.nearside
 
+import android.security.KeyStoreException
 import android.security.keystore.KeyGenParameterSpec
+import android.security.keystore.KeyPermanentlyInvalidatedException
 import android.security.keystore.KeyProperties
+import android.security.keystore.UserNotAuthenticatedException
 import java.io.InputStream
 import java.io.OutputStream
 import java.nio.file.Files
 import java.nio.file.Path
+import java.security.InvalidKeyException
 import java.security.Key
 import java.security.KeyStoreSpi
 import java.security.Provider
+import java.security.ProviderException
 import java.security.SecureRandom
 import java.security.Security
+import java.security.UnrecoverableKeyException
 import java.security.cert.Certificate
 import java.security.spec.AlgorithmParameterSpec
 import java.util.Collections
@@ -22,7 +28,9 @@ import javax.crypto.SecretKey
 import kotlin.io.path.listDirectoryEntries
 import kotlin.io.path.readText
 import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
 import kotlin.test.assertFalse
+import kotlin.test.assertNotEquals
 import kotlin.test.assertNull
 import org.junit.After
 import org.junit.Before
@@ -44,6 +52,7 @@ class KeystoreCredentialStoreTest {
     fun install() {
         held.clear()
         asked.clear()
+        failures.clear()
         Security.addProvider(FakeKeystore())
     }
 
@@ -96,14 +105,105 @@ class KeystoreCredentialStoreTest {
     }
 
     @Test
-    fun aKeyThatTheSystemCannotGiveBackAnyMoreIsReplaced() {
+    fun aFailureThatPassesForgetsNothing() {
         KeystoreCredentialStore(directory).save("openrouter", ORIGIN, CREDENTIAL)
-        broken = true
-        assertNull(KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
+        val key = held.values.single()
+        for (failure in passingFailures()) {
+            failures += listOf(failure, failure)
+            assertEquals(CREDENTIAL, KeystoreCredentialStore(directory).load("openrouter", ORIGIN), "$failure")
+        }
+        assertEquals(listOf(key), held.values.toList())
+    }
 
+    @Test
+    fun aFailureThatStaysIsThrownAndForgetsNothing() {
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, CREDENTIAL)
+        val key = held.values.single()
+        for (failure in passingFailures()) {
+            repeat(ATTEMPTS) { failures += failure }
+            val thrown = assertFailsWith<CredentialStoreException> {
+                KeystoreCredentialStore(directory).load("openrouter", ORIGIN)
+            }
+            assertEquals(CredentialFailure.UNAVAILABLE, thrown.failure)
+            assertFalse(CREDENTIAL in thrown.stackTraceToString())
+            assertEquals(CREDENTIAL, KeystoreCredentialStore(directory).load("openrouter", ORIGIN), "$failure")
+        }
+        assertEquals(listOf(key), held.values.toList())
+    }
+
+    @Test
+    fun aKeyThatIsLostForGoodIsReplaced() {
+        val lost = listOf(
+            KeyPermanentlyInvalidatedException(),
+            UnrecoverableKeyException("corrupt").initCause(systemFailure(KeyStoreException.ERROR_KEY_CORRUPTED)),
+            ProviderException(systemFailure(KeyStoreException.ERROR_KEY_DOES_NOT_EXIST)),
+        )
+        for (failure in lost) {
+            KeystoreCredentialStore(directory).save("openrouter", ORIGIN, CREDENTIAL)
+            val key = held.values.single()
+            failures += failure as Exception
+            assertNull(KeystoreCredentialStore(directory).load("openrouter", ORIGIN), "$failure")
+            assertNotEquals(key, held.values.single())
+        }
         KeystoreCredentialStore(directory).save("openrouter", ORIGIN, "anew")
         assertEquals("anew", KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
     }
+
+    @Test
+    fun aKeyThatDoesNotComeBackIsReplacedWhenACredentialIsEnteredAnew() {
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, CREDENTIAL)
+        repeat(ATTEMPTS) { failures += UnrecoverableKeyException("the system lost it") }
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, "anew")
+        assertEquals("anew", KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
+
+        // Not if the system says that it will come back.
+        val key = held.values.single()
+        repeat(ATTEMPTS) { failures += transientFailure() }
+        assertFailsWith<CredentialStoreException> {
+            KeystoreCredentialStore(directory).save("openrouter", ORIGIN, "newer")
+        }
+        assertEquals("anew", KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
+        assertEquals(listOf(key), held.values.toList())
+    }
+
+    @Test
+    fun aLockedKeyAsksForTheUserAndIsKept() {
+        val keys = KeystoreCredentialStore(directory, authenticationSeconds = 30)
+        keys.save("openrouter", ORIGIN, CREDENTIAL)
+        failures += UserNotAuthenticatedException()
+        val thrown = assertFailsWith<CredentialStoreException> { keys.load("openrouter", ORIGIN) }
+        assertEquals(CredentialFailure.NOT_AUTHENTICATED, thrown.failure)
+        assertEquals(CREDENTIAL, keys.load("openrouter", ORIGIN))
+    }
+
+    @Test
+    fun onlyAStoreThatAsksForItHasAKeyThatIsLocked() {
+        KeystoreCredentialStore(directory).save("openrouter", ORIGIN, CREDENTIAL)
+        KeystoreCredentialStore(directory, authenticationSeconds = 30).save("groq", ORIGIN, CREDENTIAL)
+        assertEquals(listOf(false, true), asked.map { it.isUserAuthenticationRequired })
+        assertEquals(30, asked.last().userAuthenticationValidityDurationSeconds)
+        assertEquals(2, asked.map { it.keystoreAlias }.toSet().size)
+        assertEquals(CREDENTIAL, KeystoreCredentialStore(directory).load("openrouter", ORIGIN))
+    }
+
+    private fun passingFailures(): List<Exception> = listOf(
+        UnrecoverableKeyException("the keystore restarts"),
+        transientFailure(),
+        ProviderException("the keystore died"),
+        InvalidKeyException("no operation is free"),
+        java.security.KeyStoreException("not loaded"),
+    )
+
+    private fun transientFailure(): Exception =
+        UnrecoverableKeyException("busy").apply { initCause(systemFailure(code = 0, passes = true)) }
+
+    /** A failure as the system describes it since Android 13. */
+    private fun systemFailure(code: Int, passes: Boolean = false): KeyStoreException =
+        object : KeyStoreException(0, "as the test says") {
+            override fun getNumericErrorCode(): Int = code
+
+            override fun isTransientFailure(): Boolean = passes
+        }
 
     private class FakeKeystore : Provider(KEYSTORE, "1", "stands in for Android's keystore") {
         init {
@@ -117,10 +217,9 @@ class KeystoreCredentialStoreTest {
         override fun engineLoad(stream: InputStream?, password: CharArray?) = Unit
 
         override fun engineGetKey(alias: String, password: CharArray?): Key? =
-            if (broken) throw java.security.UnrecoverableKeyException("the system lost it") else held[alias]
+            failures.removeFirstOrNull()?.let { throw it } ?: held[alias]
 
         override fun engineDeleteEntry(alias: String) {
-            broken = false
             held -= alias
         }
 
@@ -178,6 +277,9 @@ class KeystoreCredentialStoreTest {
         const val ORIGIN = "https://llm.example.org"
         val held = mutableMapOf<String, SecretKey>()
         val asked = mutableListOf<KeyGenParameterSpec>()
-        var broken = false
+
+        /** Thrown instead of the key, one for each attempt. */
+        val failures = ArrayDeque<Exception>()
+        const val ATTEMPTS = 3
     }
 }

@@ -6,6 +6,7 @@ import java.net.URI
 import java.nio.file.Path
 import java.nio.file.attribute.PosixFilePermissions
 import javax.crypto.KeyGenerator
+import javax.crypto.SecretKey
 import kotlin.io.path.createDirectory
 import kotlin.io.path.deleteExisting
 import kotlin.io.path.getPosixFilePermissions
@@ -51,9 +52,9 @@ class KeyTest {
         val (secret, another) = List(2) { KeyGenerator.getInstance("AES").generateKey() }
         val sealed = Path.of(freshDirectory(), "sealed")
         assertStoresKeys(directory) { FileCredentialStore(directory) }
-        assertStoresKeys(sealed) { SealedCredentialStore(sealed) { secret } }
+        assertStoresKeys(sealed) { SealedCredentialStore(sealed, OneKey(secret)) }
         assertFalse(sealed.listDirectoryEntries().any { Provider.KEY in it.readText(Charsets.ISO_8859_1) })
-        assertNull(SealedCredentialStore(sealed) { another }.load("groq", ORIGIN))
+        assertNull(SealedCredentialStore(sealed, OneKey(another)).load("groq", ORIGIN))
 
         val keys = FileCredentialStore(directory)
         val provider = Provider("groq")
@@ -162,6 +163,11 @@ class KeyTest {
         val connection = URI(url).toURL().openConnection() as HttpURLConnection
         connection.responseCode
         return "${connection.url}"
+    }
+
+    /** A key that the program holds itself. */
+    private class OneKey(private val key: SecretKey) : SealingKey {
+        override fun <T> use(mayReplace: Boolean, operation: (SecretKey) -> T): T = operation(key)
     }
 
     private companion object {
