@@ -3,6 +3,8 @@
 - Kotlin: `message` of an exception is its `detail`; UniFFI's lists all fields.
 - Kotlin: a thread of the library that wakes a coroutine stays attached to the virtual machine, as a daemon, until it ends.
   JNA would attach and detach it at each call: a quarter of the time that the engine's thread and Kotlin take for a chunk.
+- Kotlin: the functions that open the library take the host of the process by default (`PlatformHost`), `Nearside(config)` too.
+- Kotlin: what only tests use (bindings/src/testing.rs) requires an opt-in (`NearsideTestingApi`).
 - Swift: what only tests may call, `Nearside.scripted` and the types of its script among it, is `@_spi(Testing)`: an app that
   imports NearsideKit does not see it, and NearsideTesting does.
 - Swift: the constructors that open a directory are internal, because the hand-written ones (Opening.swift) pass the host of
@@ -23,6 +25,18 @@ KOTLIN = [
     (
         r"^(internal object uniffiRustFutureContinuationCallbackImpl: .*\{)$",
         r"\1\n    init { Native.setCallbackThreadInitializer(this, com.sun.jna.CallbackThreadInitializer(true, false)) }",
+    ),
+    (r"(suspend fun `open`\(`config`: Config, `host`: DeviceHost\? =) null\)", r"\1 PlatformHost.current)"),
+    (
+        r"constructor\(`config`: Config\)([^{]*\{ _status ->\s+)(UniffiLib\.\w+_constructor_nearside_)new\(\s*(FfiConverterTypeConfig\S+),_status\)",
+        r"constructor(`config`: Config, `host`: DeviceHost? = PlatformHost.current)\1"
+        r"if (`host` == null) \2new(\3, _status) else \2with_host(\3, FfiConverterTypeDeviceHost.lower(`host`), _status)",
+    ),
+    (r"^@file:Suppress\(.*\)$", r"\g<0>\n@file:OptIn(NearsideTestingApi::class)"),
+    *((rf"^(?={kind} class {name}\b)", "@NearsideTestingApi\n") for kind, name in (("data", "ScriptedReply"), ("sealed", "ReplyStep"))),
+    *(
+        (rf"^ *(?=@Throws\(.*\) fun `{name}`\()", r"\g<0>@NearsideTestingApi ")
+        for name in ("scripted", "liveObjects", "panicOnPurpose")
     ),
 ]
 TEST_ONLY = r"(?:ScriptedReply|ReplyStep|liveObjects|panicOnPurpose|scripted\()"

@@ -15,7 +15,8 @@ import android.os.Build
 import android.os.PowerManager
 
 /**
- * The device's state as Android reports it: `Nearside.open(Config.forApp(context), AndroidHost(context))`.
+ * The device's state as Android reports it. The library uses one by itself: an app creates none, except to read [facts], or
+ * to pass it on from a [DeviceHost] of its own.
  *
  * Any context works; the application's context is stored.
  */

@@ -13,10 +13,15 @@ import java.io.File
  *
  * An app that kept everything in one directory keeps that as `directory`; the library moves the rest to `dataDirectory`, once,
  * at the next start.
+ *
+ * Also makes [AndroidHost] the host of this process, in case that no content provider did it (see [NativeLibraryStarter]).
  */
-fun Config.Companion.forApp(context: Context): Config = Config(
-    directory = File(context.noBackupFilesDir, NAME).path,
-    dataDirectory = File(context.filesDir, NAME).path,
-)
+fun Config.Companion.forApp(context: Context): Config {
+    startLibrary(context)
+    return Config(
+        directory = File(context.noBackupFilesDir, NAME).path,
+        dataDirectory = File(context.filesDir, NAME).path,
+    )
+}
 
 private const val NAME = "nearside"

@@ -4,7 +4,8 @@
  * (SIGILL). So the AAR contains all of them, and this selects one before the first is loaded.
  *
  * Runs automatically: when the app starts (NativeLibraryStarter, in the manifest), and again in `AndroidHost`, for
- * processes other than the app's main one.
+ * processes other than the app's main one. The names are those of bindings/kotlin/natives.txt. Only on Android: on a host,
+ * where unit tests run, there is one build, whatever the processor has.
  */
 package org.nearside
 
@@ -42,14 +43,18 @@ internal object NativeLibrary {
     /** System property from which the generated code takes the library's name. */
     const val OVERRIDE = "uniffi.component.nearside.libraryOverride"
 
-    /** Selects the build, unless the app or an earlier call has already set [OVERRIDE]. */
+    /** Selects the build, unless the app or an earlier call has already set [OVERRIDE]. Does nothing outside of Android. */
     @Synchronized
-    fun chooseVariant() {
+    fun chooseVariant(cpuinfo: () -> String = ::readCpuinfo) {
+        if (System.getProperty("java.vm.name") != ANDROID_VM) return
         if (System.getProperty(OVERRIDE) == null) System.setProperty(OVERRIDE, variantFor(cpuinfo()).library)
     }
 
+    /** The name that Android's virtual machine gives itself, ART as its predecessor. */
+    private const val ANDROID_VM = "Dalvik"
+
     // Not /proc/self/auxv, which has the same features as bits: a release build may not read its own.
-    private fun cpuinfo() = try {
+    private fun readCpuinfo() = try {
         File("/proc/cpuinfo").readText()
     } catch (_: IOException) {
         ""

@@ -3,12 +3,12 @@ package org.nearside
 
 /**
  * Opens the library with the defaults of [Config], on a thread of its own: models in [directory], conversations, settings and
- * spending in [dataDirectory], or all in one. [host], if given, reports the device's state.
+ * spending in [dataDirectory], or all in one. [host] reports the device's state: on Android an `AndroidHost` by default.
  */
 suspend fun Nearside.Companion.open(
     directory: String,
     dataDirectory: String? = null,
-    host: DeviceHost? = null,
+    host: DeviceHost? = PlatformHost.current,
 ): Nearside = open(Config(directory, dataDirectory), host)
 
 /**

@@ -1,11 +1,12 @@
 package org.nearside
 
+import java.nio.file.Path
+import kotlin.io.path.readLines
 import kotlin.test.assertEquals
-import kotlin.test.assertTrue
+import kotlin.test.assertNull
 import org.junit.After
 import org.junit.Test
 import org.junit.runner.RunWith
-import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config as Device
 
@@ -13,12 +14,11 @@ import org.robolectric.annotation.Config as Device
 @RunWith(RobolectricTestRunner::class)
 @Device(sdk = [34])
 class NativeLibraryTest {
-    private val before = System.getProperty(NativeLibrary.OVERRIDE)
+    private val before = listOf(NativeLibrary.OVERRIDE, VM).associateWith(System::getProperty)
 
     @After
     fun restore() {
-        System.clearProperty(NativeLibrary.OVERRIDE)
-        before?.let { System.setProperty(NativeLibrary.OVERRIDE, it) }
+        for ((name, value) in before) if (value == null) System.clearProperty(name) else System.setProperty(name, value)
     }
 
     @Test
@@ -56,15 +56,30 @@ class NativeLibraryTest {
     }
 
     @Test
-    fun itIsChosenWhenTheAppStartsAndTheAppsOwnChoiceStays() {
+    fun itIsChosenOnAndroidAndTheAppsOwnChoiceStays() {
+        System.setProperty(VM, "Dalvik")
         System.clearProperty(NativeLibrary.OVERRIDE)
-        Robolectric.buildContentProvider(NativeLibraryStarter::class.java).create()
-        val chosen = System.getProperty(NativeLibrary.OVERRIDE)
-        assertTrue(CpuVariant.entries.any { it.library == chosen }, chosen)
+        NativeLibrary.chooseVariant { armCpuinfo(PIXEL_8) }
+        assertEquals(CpuVariant.I8MM.library, System.getProperty(NativeLibrary.OVERRIDE))
 
         System.setProperty(NativeLibrary.OVERRIDE, "of_my_own")
         NativeLibrary.chooseVariant()
         assertEquals("of_my_own", System.getProperty(NativeLibrary.OVERRIDE))
+    }
+
+    @Test
+    fun aHostHasOneBuildWhateverItsProcessor() {
+        System.clearProperty(NativeLibrary.OVERRIDE)
+        NativeLibrary.chooseVariant { armCpuinfo(PIXEL_8) }
+        assertNull(System.getProperty(NativeLibrary.OVERRIDE))
+    }
+
+    @Test
+    fun theNamesAreThoseThatAreBuilt() {
+        val rows = Path.of("natives.txt").readLines().filterNot { it.startsWith("#") }.map { it.split(Regex(" +")) }
+        val built = rows.groupBy({ it[1] }, { it[0] })
+        assertEquals(CpuVariant.entries.map { it.library }, built["arm64-v8a"])
+        assertEquals(listOf(CpuVariant.BASELINE.library), built["x86_64"])
     }
 
     /** Returns `/proc/cpuinfo` of two such cores; older kernels start with a line with the [rev]ision. */
@@ -76,6 +91,7 @@ class NativeLibraryTest {
     }
 
     private companion object {
+        const val VM = "java.vm.name"
         const val PIXEL_8 =
             "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm jscvt fcma lrcpc dcpop " +
                 "sha3 sm3 sm4 asimddp sha512 sve asimdfhm dit uscat ilrcpc flagm ssbs sb paca pacg dcpodp sve2 " +

@@ -7,6 +7,7 @@ import kotlin.io.path.walk
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
+import org.nearside.testing.FakeDeviceHost
 import org.nearside.testing.RecordedExchange
 import org.nearside.testing.RecordedProvider
 import org.nearside.testing.scripted
@@ -34,6 +35,16 @@ class DocumentationTest {
             nearside.addProvider(provider.settings())
         }
         assertEquals(1, nearside.providers().size)
+        nearside.close()
+    }
+
+    @Test
+    fun theFakeDeviceOfTheCommentsRuns() = scenario {
+        val config = Config(freshDirectory())
+        val host = FakeDeviceHost(network = Connectivity.METERED)
+        val nearside = Nearside.open(config, host)
+        host.simulateNetwork(Connectivity.OFFLINE)
+        assertEquals(Connectivity.OFFLINE, host.facts().network)
         nearside.close()
     }
 

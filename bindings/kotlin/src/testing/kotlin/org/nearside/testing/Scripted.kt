@@ -7,6 +7,8 @@
  *         text("Because of the moon.")
  *     }
  */
+@file:OptIn(NearsideTestingApi::class)
+
 package org.nearside.testing
 
 import kotlin.io.path.createTempDirectory
@@ -15,6 +17,7 @@ import org.nearside.Config
 import org.nearside.ErrorKind
 import org.nearside.ErrorReason
 import org.nearside.Nearside
+import org.nearside.NearsideTestingApi
 import org.nearside.ReplyStep
 import org.nearside.ScriptedReply
 
