@@ -17,9 +17,12 @@ android {
     defaultConfig {
         applicationId = "org.nearside.sample"
         minSdk = libs.versions.min.sdk.get().toInt()
-        targetSdk = libs.versions.compile.sdk.get().toInt()
+        targetSdk = libs.versions.target.sdk.get().toInt()
         versionCode = 1
-        versionName = "0.1.0"
+        versionName = libs.versions.nearside.get()
+
+        // JNA brings libraries for more processors than Nearside: a phone with one of these could install the app.
+        ndk { abiFilters += listOf("arm64-v8a", "x86_64") }
     }
 
     buildFeatures { compose = true }
@@ -27,6 +30,7 @@ android {
     buildTypes {
         release {
             isMinifyEnabled = true
+            isShrinkResources = true
             proguardFiles(getDefaultProguardFile("proguard-android-optimize.txt"))
         }
     }

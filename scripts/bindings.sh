@@ -4,8 +4,8 @@
 #   bindings.sh [generate] [kotlin] [android] [natives] [install] [swift] [apple-swift] [format-swift] [docs-swift]
 #               [test-kotlin] [test-android] [test-swift]
 #
-# Default: install and swift. `install` puts the Kotlin library, with this machine's native library, into the local Maven
-# repository.
+# Default: install and swift. `install` puts the Kotlin library, with this machine's native library, into the Maven repository
+# target/maven, where the projects of other folders find it.
 #
 # Generated code is never committed: the Kotlin goes to target/bindings/kotlin, the Swift into bindings/swift/Sources,
 # where git ignores it. The build is for this machine. A test run ends with one line, `kotlin: N passed, N failed`.
@@ -62,9 +62,11 @@ natives() {
   cp "$programs/libnearside_ffi.$extension" "$target/natives/$system-$processor/"
 }
 
+# Maven copies a release once and never looks again: it must take the new one.
 install() {
   natives
-  library_maven -q -P install -Dmaven.test.skip=true install
+  scripts/kotlin.sh package host
+  rm -rf "$HOME/.m2/repository"/org/nearside/nearside-{android,jvm,testing,testing-host}
 }
 
 # Compiles with the Android part, against Android's classes; downloads 300 MB of them once.

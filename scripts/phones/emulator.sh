@@ -2,16 +2,14 @@
 # Installs the Android sample on an emulator or a connected phone, starts it, and checks that its first screen is shown and
 # nothing crashed. This loads the AAR, which selects and loads a native library.
 #
-#   phones/emulator.sh [SCREENSHOT]    after `make android`; needs Gradle and an Android SDK. SCREENSHOT: path of a PNG
+#   phones/emulator.sh [SCREENSHOT]    after `make android`; needs Java and an Android SDK. SCREENSHOT: path of a PNG
 set -euo pipefail
 source "$(dirname "$0")/../paths.sh"
 cd "$root"
 app=org.nearside.sample
 screenshot=${1:-$target/emulator.png}
 
-gradle=gradle
-[ ! -x android-sample/gradlew ] || gradle=$root/android-sample/gradlew
-"$gradle" --project-dir android-sample installDebug
+android-sample/gradlew --project-dir android-sample -Pnearside.maven="$target/maven" installDebug
 
 adb logcat -b crash -c
 adb shell am start -W -n "$app/.MainActivity"

@@ -8,7 +8,6 @@ package org.nearside.readme
 import android.app.Application
 import kotlinx.coroutines.MainScope
 import kotlinx.coroutines.async
-import org.nearside.AndroidHost
 import org.nearside.Config
 import org.nearside.Nearside
 import org.nearside.followApp
@@ -18,7 +17,7 @@ class App : Application() {
     private val scope = MainScope()
     val nearside by lazy {
         scope.async { // opening waits for the disk, on a thread of the library
-            Nearside.open(Config.forApp(this@App), AndroidHost(this@App)).also {
+            Nearside.open(Config.forApp(this@App)).also {
                 it.followApp(this@App) // forwards memory warnings, and changes between foreground and background
             }
         }
