@@ -224,6 +224,7 @@ BROKEN = (
 BROKEN_BUILDS = (
     ("gradle/libs.versions.toml", 'compile-sdk = "37"', 'compile-sdk = "36"', "compose 1.12.1 needs compile-sdk at least 37"),
     ("gradle/libs.versions.toml", 'compile-sdk = "37"', 'compile-sdk = "38"', "needs compile-sdk at most 37"),
+    ("gradle/libs.versions.toml", 'target-sdk = "37"', 'target-sdk = "35"', "needs target-sdk at least 36"),
     ("gradle/libs.versions.toml", 'kotlin = ".*"', 'kotlin = "2.0.0"', "`kotlin` is 2.0.0"),
     ("gradle/libs.versions.toml", 'min-sdk = "28"', 'min-sdk = "21"', "below that of the library"),
     ("gradle/libs.versions.toml", 'material3 = ".*"', 'material3 = "1.0.0"', "material3`: 1.0.0 in the catalogue"),

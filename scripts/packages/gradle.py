@@ -12,21 +12,22 @@ import xml.etree.ElementTree as xml
 
 from facts import GROUP, POM
 
-# What does not go together: (what, from this version on), the comparison, (what, the version), the source. Read on 2026-11-30.
+# What goes together only so: (what, from this version on), the comparison, (what, the version), the source. Read on that day.
+READ_ON = "2026-11-30"
 PAIRS = (
     (("agp", "9.4"), "at least", ("gradle", "9.6.0"), "developer.android.com/build/releases/agp-9-4-0-release-notes"),
     (("agp", "9.4"), "at most", ("compile-sdk", "37"), "developer.android.com/build/releases/agp-9-4-0-release-notes"),
     (("agp", "9.0"), "at least", ("gradle", "9.1.0"), "developer.android.com/build/releases/agp-9-0-0-release-notes"),
-    (("compose", "1.12"), "at least", ("compile-sdk", "37"), "minCompileSdk in the AARs of androidx.compose 1.12.1"),
-    (("lifecycle", "2.11"), "at least", ("compile-sdk", "37"), "minCompileSdk in the AARs of androidx.lifecycle 2.11.0"),
-    (("compile-sdk", "1"), "at least", ("target-sdk", "35"), "support.google.com/googleplay/android-developer/answer/11926878"),
+    (("compose", "1.12"), "at least", ("compile-sdk", "37"), "minCompileSdk of androidx.compose.ui:ui-android 1.12.1"),
+    (("lifecycle", "2.11"), "at least", ("compile-sdk", "37"), "minCompileSdk of lifecycle-runtime-compose-android 2.11.0"),
+    (("Google Play", "2026-08-31"), "at least", ("target-sdk", "36"), "support.google.com/googleplay/android-developer/answer/11926878"),
 )
 # AGP 9 compiles Kotlin itself and refuses the plugin that did.
 REFUSED_PLUGINS = {"org.jetbrains.kotlin.android": ("agp", "9.0")}
 # Versions that the library's pom owns, by their name in the catalogue and in the other poms.
 SHARED = {name: f"{name}.version" for name in ("kotlin", "coroutines", "serialization", "jna")}
-# gradle-wrapper.jar is the same in Gradle 9.4.0 to 9.5.0; the hash is that of github.com/gradle/actions,
-# sources/src/wrapper-validation/wrapper-checksums.json. The scripts are those that came with it.
+# gradle-wrapper.jar is that of Gradle 9.4.0 and 9.4.1, which starts later ones, too; github.com/gradle/actions lists the hash:
+# sources/src/wrapper-validation/wrapper-checksums.json. The scripts are those that came with the jar.
 WRAPPER = {
     "gradle/wrapper/gradle-wrapper.jar": "55243ef57851f12b070ad14f7f5bb8302daceeebc5bce5ece5fa6edb23e1145c",
     "gradlew": "aed171fb114f82e6eaea4970a245a200e0582a7dcc8ec0891ca41b6e4a62b754",
@@ -125,7 +126,7 @@ def _number(version):
 
 def _pairs(sample):
     found = DISTRIBUTION.search(sample.wrapper)
-    present = sample.versions | ({"gradle": found[1]} if found else {})
+    present = sample.versions | {"Google Play": READ_ON} | ({"gradle": found[1]} if found else {})
     for (what, since), comparison, (other, limit), source in PAIRS:
         if what not in present or other not in present or _number(present[what]) < _number(since):
             continue
