@@ -77,11 +77,15 @@ package() {
   write "${artifacts[@]}"
 }
 
-# A documentation for each artifact that has one of its own.
+# A documentation for each artifact that has one of its own. Dokka writes nothing and succeeds if it finds no source.
 docs() {
-  local profile
+  local profile page
   for profile in android testing ''; do
     library_maven ${profile:+-P "$profile"} org.jetbrains.dokka:dokka-maven-plugin:dokka
+  done
+  for page in kotlin/dokka/nearside/org.nearside/chat.html kotlin-android/dokka/nearside/org.nearside/-android-host \
+    kotlin-testing/dokka/nearside/org.nearside.testing/-fake-device-host; do
+    [ -e "$target/$page" ] || fail "the documentation lacks $page" 'the sources of Dokka in bindings/kotlin/pom.xml may be wrong'
   done
 }
 
