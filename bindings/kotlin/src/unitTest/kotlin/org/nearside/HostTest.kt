@@ -78,15 +78,23 @@ class HostTest {
     }
 
     @Test
-    fun aCancelEndsTheLoadingOfCredentials() = scenario {
+    fun aCancelEndsTheLoadingOfCredentialsAtOnce() = scenario {
+        var calls = 0
         val store = object : CredentialStore {
-            override fun load(provider: String, origin: String): String? = throw CancellationException("cancelled")
+            override fun load(provider: String, origin: String): String? {
+                calls++
+                throw CancellationException("cancelled")
+            }
 
             override fun save(provider: String, origin: String, key: String) = throw IOException("unused")
 
             override fun remove(provider: String) = throw IOException("unused")
         }
-        library().use { nearside -> assertFailsWith<CancellationException> { nearside.loadCredentials(store) } }
+        library().use { nearside ->
+            nearside.addProvider(settings("https://llm.example.org").copy(name = "another"))
+            assertFailsWith<CancellationException> { nearside.loadCredentials(store) }
+        }
+        assertEquals(1, calls)
     }
 
     private fun settings(url: String) = ProviderSettings("groq", ProviderKind.COMPATIBLE, baseUrl = url, model = "m")
