@@ -4,6 +4,7 @@
 #   app.sh run [--demo] [--directory DIR]   the app in a window, with the real library
 #   app.sh test                             all tests of the app, including the screenshots
 #   app.sh screenshots [PATTERN]            a PNG of every screen in target/screenshots
+#   app.sh markdown                         the main thread's time for each chunk of a streamed answer
 #   app.sh compile-android                  the app against Android's and AndroidX's real classes
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
@@ -17,16 +18,25 @@ needs_library() {
   [ -e "$target/bindings/kotlin/org/nearside/nearside.kt" ] || "$root/scripts/bindings.sh" generate
 }
 
+# run_class CLASS ARGUMENT...: compiles the app and runs one of its main functions.
+run_class() {
+  app_maven -q -f android-sample/pom.xml compile \
+    org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath \
+    "-Dmdep.outputFile=$target/android-sample/classpath" -Dmdep.includeScope=runtime
+  exec java "-Djna.library.path=$programs" \
+    -cp "$target/android-sample/classes:$(< "$target/android-sample/classpath")" "$@"
+}
+
 verb=${1:-}
 [ $# -eq 0 ] || shift
 case "$verb" in
   run)
     needs_library
-    app_maven -q -f android-sample/pom.xml compile \
-      org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath \
-      "-Dmdep.outputFile=$target/android-sample/classpath" -Dmdep.includeScope=runtime
-    exec java "-Djna.library.path=$programs" \
-      -cp "$target/android-sample/classes:$(< "$target/android-sample/classpath")" org.nearside.sample.MainKt "$@"
+    run_class org.nearside.sample.MainKt "$@"
+    ;;
+  markdown)
+    needs_library
+    run_class -Xmx512m org.nearside.sample.MarkdownMeasureKt
     ;;
   test)
     needs_library
@@ -43,5 +53,5 @@ case "$verb" in
     app_maven -q -f android-sample/compile-android/pom.xml compile
     printf 'ok   android-sample against Android\n'
     ;;
-  *) fail "unknown task \`$verb\`" 'the tasks are run, test, screenshots and compile-android' ;;
+  *) fail "unknown task \`$verb\`" 'the tasks are run, markdown, test, screenshots and compile-android' ;;
 esac

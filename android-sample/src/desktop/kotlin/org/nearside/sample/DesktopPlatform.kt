@@ -15,13 +15,14 @@ import java.awt.Frame
 import java.awt.GraphicsEnvironment
 import java.awt.Toolkit
 import java.awt.datatransfer.StringSelection
-import java.io.IOException
 import java.net.URI
 import java.nio.file.Path
 import kotlin.io.path.Path
 import kotlin.io.path.writeText
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.withContext
 
-class DesktopPlatform(private val window: Frame) : Platform {
+class DesktopPlatform(private val window: Frame, private val results: PlatformResults) : Platform {
     /** `false`: Java cannot read this setting of the desktop. */
     override val reducesMotion: Boolean get() = System.getenv("NEARSIDE_REDUCED_MOTION") != null
 
@@ -36,24 +37,30 @@ class DesktopPlatform(private val window: Frame) : Platform {
         }
     }
 
-    override fun save(file: ExportedChat, onFailure: (Failure) -> Unit) {
-        val dialog = FileDialog(window, file.fileName, FileDialog.SAVE).apply { this.file = file.fileName }
-        try {
-            chosen(dialog)?.writeText(file.text)
-        } catch (error: IOException) {
-            onFailure(error.failure())
-        }
+    /** A desktop grants nothing to single apps. */
+    override fun openAppSettings() = Unit
+
+    override fun chooseDocument(request: ExportRequest) {
+        val dialog = FileDialog(window, request.fileName, FileDialog.SAVE).apply { file = request.fileName }
+        chosen(dialog)?.let { results.onDocument(request, FileDocument(it)) }
     }
 
-    override fun pickModel(onPicked: (suspend () -> Path) -> Unit) {
+    override fun pickModel() {
         val dialog = FileDialog(window, "GGUF", FileDialog.LOAD).apply { file = "*.gguf" }
-        chosen(dialog)?.let { onPicked { it } }
+        chosen(dialog)?.let { path -> results.onModelPicked { import -> import(path) } }
     }
 
     private fun chosen(dialog: FileDialog): Path? {
         dialog.isVisible = true
         return dialog.file?.let { Path(dialog.directory, it) }
     }
+}
+
+/** A file that exists only once it is written: nothing is to be removed, least of all an older file of that name. */
+private class FileDocument(private val path: Path) : ExportDocument {
+    override suspend fun write(text: String) = withContext(Dispatchers.IO) { path.writeText(text) }
+
+    override suspend fun remove() = Unit
 }
 
 /** Returns Roboto if it is installed (Debian: fonts-roboto-unhinted), else the default fonts. */

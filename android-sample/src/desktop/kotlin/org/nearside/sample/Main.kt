@@ -44,7 +44,15 @@ fun main(arguments: Array<String>) {
             }
         }
         Window(close, rememberWindowState(size = DpSize(1080.dp, 760.dp)), title = "Nearside") {
-            Sample(model, remember { DesktopPlatform(window) }, translation, isSystemInDarkTheme(), desktopFonts())
+            Sample(
+                model,
+                remember {
+                    DesktopPlatform(window, model)
+                },
+                translation,
+                isSystemInDarkTheme(),
+                desktopFonts(),
+            )
         }
     }
 }

@@ -20,6 +20,7 @@ import androidx.compose.foundation.layout.size
 import androidx.compose.foundation.layout.width
 import androidx.compose.foundation.layout.widthIn
 import androidx.compose.foundation.layout.windowInsetsPadding
+import androidx.compose.material3.Button
 import androidx.compose.material3.CircularProgressIndicator
 import androidx.compose.material3.Icon
 import androidx.compose.material3.MaterialTheme
@@ -72,9 +73,9 @@ fun Sample(
             }
         }
     }
-    model.chats.exported?.let { file ->
-        LaunchedEffect(file) {
-            platform.save(file) { model.chats.failure = it }
+    model.chats.exporting?.let { request ->
+        LaunchedEffect(request) {
+            platform.chooseDocument(request)
             model.chats.exportEnded()
         }
     }
@@ -85,7 +86,8 @@ private fun Content(model: AppModel, isWide: Boolean, now: () -> Long) {
     val firstRun = model.firstRun
     when {
         firstRun != null -> FirstRunScreen(firstRun, model::enterDemo)
-        !model.isLoaded -> Box(Modifier.fillMaxSize(), Alignment.Center) { CircularProgressIndicator() }
+        model.openingFailure != null -> OpeningFailed(model)
+        !model.isLoaded -> Opening()
         isWide -> Row {
             Rail(model)
             TabContent(model, isWide = true, now)
@@ -95,6 +97,30 @@ private fun Content(model: AppModel, isWide: Boolean, now: () -> Long) {
             // A chat uses the whole screen and has its own back button.
             if (!model.canGoBack) Bar(model)
         }
+    }
+}
+
+/** Shown with the first frame, while the library opens. */
+@Composable
+private fun Opening() = Column(
+    Modifier.fillMaxSize().semantics(mergeDescendants = true) { liveRegion = LiveRegionMode.Polite },
+    Arrangement.spacedBy(Space.edge, Alignment.CenterVertically),
+    Alignment.CenterHorizontally,
+) {
+    CircularProgressIndicator()
+    Text(
+        Strings.Opening(),
+        style = MaterialTheme.typography.bodyMedium,
+        color = MaterialTheme.colorScheme.onSurfaceVariant,
+    )
+}
+
+@Composable
+private fun OpeningFailed(model: AppModel) {
+    val detail = model.openingFailure?.let { LocalTranslation.current.failure(it) }.orEmpty()
+    EmptyState(Symbols.Warning, Strings.OpeningFailed(), detail) {
+        Button({ model.start() }, Modifier.heightIn(min = Space.touch)) { Text(Strings.ActionTryAgain()) }
+        TextButton({ model.enterDemo() }, Modifier.heightIn(min = Space.touch)) { Text(Strings.TryDemo()) }
     }
 }
 
@@ -140,7 +166,9 @@ private fun TabContent(model: AppModel, isWide: Boolean, now: () -> Long) = when
             },
             detail = {
                 if (page != null) {
-                    key(page) { SettingsPageScreen(page, model.settings, model.chat, (model::back).takeIf { !isWide }) }
+                    key(page) {
+                        SettingsPageScreen(page, model.settings, model.costsChat, (model::back).takeIf { !isWide })
+                    }
                 }
             },
         )

@@ -10,11 +10,14 @@ import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.setValue
 import kotlin.coroutines.cancellation.CancellationException
+import kotlin.time.Duration
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
+import kotlinx.coroutines.NonCancellable
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.launch
+import kotlinx.coroutines.withContext
 
 /** The tabs of the app. */
 enum class Tab { Chats, Models, Settings }
@@ -22,28 +25,39 @@ enum class Tab { Chats, Models, Settings }
 /** The pages of the settings. */
 enum class SettingsPage { Answers, Providers, Caps, Costs, Privacy }
 
-/** Runs in [scope], on the UI thread. [startsInDemo]: for UI tests, and for users who choose the demo. */
+/**
+ * Runs in [scope], on the UI thread. [real] opens the real brain; it must not block the thread. [startsInDemo]: for UI tests,
+ * and for users who choose the demo. [frame]: see [ChatModel].
+ */
 class AppModel(
     private val scope: CoroutineScope,
     private val real: suspend () -> Brain,
     private val demo: () -> Brain,
     startsInDemo: Boolean = false,
-) {
+    val localNetwork: LocalNetwork = LocalNetwork(),
+    private val frame: Duration = Frames.INTERVAL,
+) : PlatformResults {
     var isDemo by mutableStateOf(startsInDemo)
         private set
-
-    /** Why the real brain failed to open; the demo answers instead. */
     var failure by mutableStateOf<Failure?>(null)
+
+    /** Why the real brain could not be opened: the user tries again or takes the demo. */
+    var openingFailure by mutableStateOf<Failure?>(null)
+        private set
 
     /** A demo stands in until the real brain is open. */
     private var brain: Brain = demo()
     private var awaitsReal = !startsInDemo
+    private var starting: Job? = null
     var chats by mutableStateOf(makeChats())
         private set
     var models by mutableStateOf(ModelsModel(brain, scope))
         private set
-    var settings by mutableStateOf(SettingsModel(brain, scope))
+    var settings by mutableStateOf(makeSettings())
         private set
+
+    /** A chat that is not begun, whose costs are shown while no chat is open. */
+    private var spareChat by mutableStateOf(makeChat(null))
 
     /** Present during the first run. */
     var firstRun by mutableStateOf<FirstRunModel?>(null)
@@ -62,21 +76,14 @@ class AppModel(
     var isLoaded by mutableStateOf(false)
         private set
 
-    private suspend fun realOrDemo(): Brain = try {
-        real()
-    } catch (error: CancellationException) {
-        throw error
-    } catch (error: Exception) {
-        failure = error.failure()
-        isDemo = true
-        demo()
-    }
-
     /** Opens the real brain if it is not open, loads the stored state, and begins the first run if there is none. */
-    fun start(): Job = scope.launch {
+    fun start(): Job = starting?.takeIf { it.isActive && awaitsReal } ?: scope.launch {
         if (awaitsReal) {
+            openingFailure = null
+            val opened = openReal() ?: return@launch
             awaitsReal = false
-            adopt(realOrDemo())
+            adopt(opened)
+            chats.deleteEmpty().join()
         }
         listOf(chats.load(), models.load(), settings.load()).forEach { it.join() }
         failure = failureOf {
@@ -84,6 +91,19 @@ class AppModel(
             if (!brain.preferences().finishedFirstRun && firstRun == null) beginFirstRun()
         } ?: failure
         isLoaded = true
+    }.also { starting = it }
+
+    private suspend fun openReal(): Brain? = try {
+        real()
+    } catch (error: CancellationException) {
+        throw error
+    } catch (error: Exception) {
+        openingFailure = error.failure()
+        null
+    } catch (error: LinkageError) {
+        // The native library is missing or does not run on this processor.
+        openingFailure = Failure(error.message ?: error.toString())
+        null
     }
 
     /** Polls the device for the banner; the library itself is notified of heat and memory pressure. */
@@ -155,9 +175,42 @@ class AppModel(
 
     private fun makeChats() = ChatsModel(brain, scope) { chat?.refresh() }
 
-    private fun makeChat(id: ChatId?) = ChatModel(brain, scope, id) {
+    private fun makeChat(id: ChatId?) = ChatModel(brain, scope, id, frame) {
         chats.load()
         settings.load()
+    }
+
+    private fun makeSettings() = SettingsModel(brain, scope, localNetwork)
+
+    /** The chat whose costs are compared: the open one, or a new one. */
+    val costsChat: ChatModel get() = chat ?: spareChat
+
+    // What the user picked
+
+    override fun onModelPicked(file: PickedModel) {
+        scope.launch {
+            starting?.join()
+            if (!isLoaded) return@launch
+            val run = firstRun
+            if (run == null) tab = Tab.Models
+            (run?.importModel(file) ?: models.importModel(file)).join()
+        }
+    }
+
+    /** Fills the document or removes it. */
+    override fun onDocument(request: ExportRequest, document: ExportDocument) {
+        scope.launch {
+            var isWritten = false
+            try {
+                starting?.join()
+                chats.failure = failureOf {
+                    document.write(brain.export(request.chat, request.kind))
+                    isWritten = true
+                } ?: chats.failure
+            } finally {
+                if (!isWritten) withContext(NonCancellable) { failureOf { document.remove() } }
+            }
+        }
     }
 
     // Brains
@@ -165,15 +218,21 @@ class AppModel(
     /** Switches to the demo. Nothing in it is stored. */
     fun enterDemo(): Job {
         isDemo = true
-        return use(demo())
+        awaitsReal = false
+        openingFailure = null
+        close()
+        adopt(demo())
+        return start()
     }
 
     fun leaveDemo(): Job {
         isDemo = false
-        return scope.launch { use(realOrDemo()).join() }
+        awaitsReal = true
+        close()
+        return start()
     }
 
-    private fun use(other: Brain): Job {
+    private fun close() {
         (unfinished + listOfNotNull(chat)).forEach { it.stop() }
         chat = null
         unfinished = emptyList()
@@ -181,16 +240,15 @@ class AppModel(
         firstRun = null
         isLoaded = false
         tab = Tab.Chats
-        adopt(other)
-        return start()
     }
 
     private fun adopt(other: Brain) {
         val earlier = brain
-        brain = other
+        brain = LocalNetworkBrain(other, localNetwork)
         chats = makeChats()
         models = ModelsModel(brain, scope)
-        settings = SettingsModel(brain, scope)
+        settings = makeSettings()
+        spareChat = makeChat(null)
         scope.launch { failureOf { earlier.shutDown() } }
     }
 

@@ -45,12 +45,13 @@ interface Brain {
 
     // Answers
 
-    suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision
+    /** Decides without sending anything. [chat]: `null` for the first message of a new one. */
+    suspend fun decide(request: AnswerRequest, chat: ChatId?): AnswerDecision
 
     fun answer(request: AnswerRequest, chat: ChatId): AnswerStream
 
-    /** Returns the cost of the message for each model, cheapest first. */
-    suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine>
+    /** Returns the cost of the message for each model, cheapest first. [chat]: as in [decide]. */
+    suspend fun costs(request: AnswerRequest, chat: ChatId?): List<CostLine>
 
     suspend fun presets(options: ChatOptions): List<PresetInfo>
 
@@ -68,6 +69,9 @@ interface Brain {
 
     /** Checks whether the model of any reference fits, before a download. */
     suspend fun checkFit(reference: String): Fit
+
+    /** Returns the bytes of memory that a model may take now, for a guess without a check. */
+    suspend fun freeMemory(): Long
 
     /** Downloads a model. Cancelling the collection pauses the download; the next call resumes it. */
     fun download(reference: String): Flow<DownloadStep>
@@ -150,6 +154,7 @@ data class MessageEntry(
     val reasoning: String = "",
     val reasoningSeconds: Double = 0.0,
     val citations: List<Citation> = emptyList(),
+    val toolCalls: List<ToolCall> = emptyList(),
     val status: MessageStatus = MessageStatus.Done,
     val receipt: AnswerReceipt? = null,
     /** Number of earlier messages that the model was not sent, because its context cannot hold them. */
@@ -163,6 +168,7 @@ data class MessageEntry(
         is AnswerChunk.ReasoningText -> copy(reasoning = reasoning + chunk.text)
         is AnswerChunk.Text -> copy(text = text + chunk.text)
         is AnswerChunk.Cited -> copy(citations = citations + chunk.citation)
+        is AnswerChunk.ToolCalled -> copy(toolCalls = toolCalls + chunk.call)
         is AnswerChunk.Finished -> copy(status = chunk.status, receipt = chunk.receipt)
     }
 }
@@ -184,6 +190,9 @@ sealed interface MessageStatus {
 }
 
 data class Citation(val url: String, val title: String)
+
+/** A call of a tool that a model asked for. This app has none, so that nothing answers it. [arguments]: JSON. */
+data class ToolCall(val name: String, val arguments: String)
 
 data class ChatHit(val chat: ChatSummary, val message: MessageId?, val snippet: List<SnippetRun>)
 
@@ -284,6 +293,8 @@ sealed interface AnswerChunk {
     data class Text(val text: String) : AnswerChunk
 
     data class Cited(val citation: Citation) : AnswerChunk
+
+    data class ToolCalled(val call: ToolCall) : AnswerChunk
 
     data class Finished(val status: MessageStatus, val receipt: AnswerReceipt) : AnswerChunk
 }

@@ -1,24 +1,29 @@
 /*
  * State of one chat and the actions on it.
  *
- * The brain stores the chat from its first message on. During an answer `messages` shows the chunks as they arrive;
- * afterwards the stored chat is read again, so that the screen shows what is stored.
+ * The brain stores the chat from its first answer on: a question that is refused, and costs that are only looked at, leave
+ * no empty chat. During an answer `live` shows the chunks as they arrive; afterwards the stored chat is read again, so that
+ * the screen shows what is stored.
  */
 package org.nearside.sample
 
 import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.setValue
+import kotlin.time.Duration
+import kotlin.time.TimeSource
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
 
-/** [onChange] is called when the list of chats must be read again. */
+/** [onChange] is called when the list of chats must be read again. [frame]: the least time between two changes of [live]. */
 class ChatModel(
     private val brain: Brain,
     private val scope: CoroutineScope,
     chat: ChatId? = null,
+    private val frame: Duration = Frames.INTERVAL,
+    private val time: TimeSource.WithComparableMarks = TimeSource.Monotonic,
     private val onChange: () -> Unit = {},
 ) {
     /** `null` until the first message. */
@@ -26,8 +31,20 @@ class ChatModel(
         private set
     var title by mutableStateOf("")
         private set
-    var messages by mutableStateOf(emptyList<MessageEntry>())
+
+    /** The messages without the one that is being written. */
+    var history by mutableStateOf(emptyList<MessageEntry>())
         private set
+
+    /** The message that is being written, as of the last frame. */
+    var live by mutableStateOf<LiveMessage?>(null)
+        private set
+    private var writing: LiveAnswer? = null
+
+    /** All messages. Copies the text of the last one: not for every frame. */
+    val messages: List<MessageEntry>
+        get() = if (live == null) history else history + listOfNotNull(writing?.message())
+    val isEmpty: Boolean get() = history.isEmpty() && live == null
     var options by mutableStateOf(ChatOptions())
         private set
     var isAnswering by mutableStateOf(false)
@@ -43,6 +60,9 @@ class ChatModel(
     /** The message that [draft] will replace. */
     var editing by mutableStateOf<MessageId?>(null)
         private set
+
+    /** The draft of before an edit. */
+    private var setAside = ""
     var webSearch by mutableStateOf(false)
 
     /** Pending consent request; shown before content leaves the device. */
@@ -72,6 +92,9 @@ class ChatModel(
     private var answer: AnswerStream? = null
     private var stopped = false
 
+    /** Whether the chat was created here and nothing is known to be stored in it. */
+    private var isUnused = false
+
     fun load(): Job = attempt {
         readStored()
         readChoices()
@@ -87,7 +110,8 @@ class ChatModel(
     }
 
     /** Whether something would be lost without this object: an answer in progress, a question to the user, a draft. */
-    val isUnfinished: Boolean get() = isAnswering || consentPrompt != null || draft.isNotBlank()
+    val isUnfinished: Boolean get() = isAnswering || consentPrompt != null || draft.isNotBlank() ||
+        setAside.isNotBlank()
 
     val canSend: Boolean get() = !isAnswering && draft.isNotBlank()
 
@@ -170,13 +194,16 @@ class ChatModel(
     fun beginEdit(message: MessageId) {
         val original = messages.firstOrNull { it.id == message && it.author == Author.User }
         if (isAnswering || original == null) return
+        if (editing == null) setAside = draft
         editing = original.id
         draft = original.text
     }
 
+    /** Ends an edit and brings the draft of before back. */
     fun cancelEdit() {
         editing = null
-        draft = ""
+        draft = setAside
+        setAside = ""
     }
 
     /** Selects the version at an offset from this one. */
@@ -211,8 +238,7 @@ class ChatModel(
 
     /** Loads the cost of the draft, or of the next message, for each model. */
     fun loadCosts(): Job = attempt {
-        val chat = ensureChat()
-        costs = brain.costs(makeRequest(RequestKind.Send(draft.ifBlank { "…" })), chat)
+        costs = brain.costs(makeRequest(RequestKind.Send(draft.ifBlank { "…" })), chatId)
     }
 
     private fun configure(): Job = attempt {
@@ -253,6 +279,7 @@ class ChatModel(
                 if (failed != null) {
                     failure = failed
                     recover(kind, known)
+                    deleteUnused()
                 } else if (consentPrompt == null) {
                     // A later failure of other work must not repeat a question that was answered.
                     again = null
@@ -267,9 +294,8 @@ class ChatModel(
     }
 
     private suspend fun answer(request: AnswerRequest) {
-        val chat = ensureChat()
-        when (val decision = brain.decide(request, chat)) {
-            is AnswerDecision.Route -> stream(request, chat)
+        when (val decision = brain.decide(request, chatId)) {
+            is AnswerDecision.Route -> stream(request, ensureChat())
             is AnswerDecision.NeedsConsent -> {
                 pendingRequest = request
                 consentPrompt = decision.prompt
@@ -287,45 +313,64 @@ class ChatModel(
     /** Puts the text of a question back into the draft, before a text that the user typed meanwhile. */
     private fun giveBack(kind: RequestKind) {
         val text = kind.text ?: return
-        if (kind is RequestKind.Edit) editing = kind.message
+        if (kind is RequestKind.Edit) {
+            if (editing == null) setAside = draft
+            editing = kind.message
+            draft = text
+            return
+        }
         draft = listOf(text, draft).filter { it.isNotBlank() }.joinToString("\n\n")
     }
 
     private suspend fun stream(request: AnswerRequest, chat: ChatId) {
-        showPending(request.kind)
-        var thinkingSince = 0L
+        val written = showPending(request.kind)
+        val frames = Frames(scope, frame, time) { live = written.shown() }
+        frames.request()
         val failure = failureOf {
             val answer = brain.answer(request, chat).also { this.answer = it }
             if (stopped) answer.stop()
             answer.chunks.collect { chunk ->
                 if (chunk is AnswerChunk.Started) target = chunk.target
-                if (chunk is AnswerChunk.ReasoningText && thinkingSince == 0L) thinkingSince = System.nanoTime()
-                val last = messages.last().with(chunk)
-                val thinks = thinkingSince != 0L && last.text.isEmpty()
-                val seconds = if (thinks) (System.nanoTime() - thinkingSince) / 1e9 else last.reasoningSeconds
-                messages = messages.dropLast(1) + last.copy(reasoningSeconds = seconds)
+                written.add(chunk)
+                frames.request()
             }
         }
+        frames.stop()
+        history += written.message()
+        live = null
+        writing = null
         // The answer's own failure says more than that of the reload.
         val unread = failureOf { reload() }
         (failure ?: unread)?.let { throw BrainError(it) }
     }
 
     /** Shows the new messages before the brain stores them. Their ids are temporary until the reload. */
-    private fun showPending(kind: RequestKind) {
-        val history = when (kind) {
-            is RequestKind.Send -> messages + MessageEntry(PENDING_QUESTION, Author.User, kind.text)
+    private fun showPending(kind: RequestKind): LiveAnswer {
+        val last = history.lastOrNull()?.takeIf { kind == RequestKind.Resume }
+        history = when (kind) {
+            is RequestKind.Send -> history + MessageEntry(PENDING_QUESTION, Author.User, kind.text)
             is RequestKind.Edit -> before(kind.message) + MessageEntry(PENDING_QUESTION, Author.User, kind.text)
             is RequestKind.Regenerate -> before(kind.message)
-            RequestKind.Resume -> messages.dropLast(1)
+            RequestKind.Resume -> history.dropLast(1)
         }
-        val last = messages.lastOrNull()?.takeIf { kind == RequestKind.Resume }
-        messages = history + (last ?: MessageEntry(PENDING_ANSWER, Author.Model)).copy(status = MessageStatus.Writing)
+        return LiveAnswer(last ?: MessageEntry(PENDING_ANSWER, Author.Model)).also { writing = it }
     }
 
-    private fun before(message: MessageId) = messages.takeWhile { it.id != message }
+    private fun before(message: MessageId) = history.takeWhile { it.id != message }
 
-    private suspend fun ensureChat(): ChatId = chatId ?: brain.newChat(options).id.also { chatId = it }
+    private suspend fun ensureChat(): ChatId = chatId ?: brain.newChat(options).id.also {
+        chatId = it
+        isUnused = true
+    }
+
+    /** Deletes a chat that was created here if nothing was stored in it. */
+    private suspend fun deleteUnused() {
+        val chat = chatId?.takeIf { isUnused && history.isEmpty() } ?: return
+        failureOf {
+            brain.delete(chat)
+            chatId = null
+        }
+    }
 
     private suspend fun reload() {
         chatId?.let { update(brain.open(it)) }
@@ -334,7 +379,8 @@ class ChatModel(
     private fun update(chat: Chat) {
         title = chat.summary.title
         options = chat.summary.options
-        messages = chat.messages
+        history = chat.messages
+        if (history.isNotEmpty()) isUnused = false
     }
 
     private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }

@@ -32,6 +32,7 @@ import androidx.compose.material3.Text
 import androidx.compose.material3.TextButton
 import androidx.compose.runtime.Composable
 import androidx.compose.runtime.LaunchedEffect
+import androidx.compose.runtime.derivedStateOf
 import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.remember
@@ -66,10 +67,11 @@ private enum class ChatSheet { Picker, Options, Costs }
 fun ChatScreen(model: ChatModel, onBack: (() -> Unit)?, onOpenModels: () -> Unit, modifier: Modifier = Modifier) {
     var sheet by remember { mutableStateOf<ChatSheet?>(null) }
     val field = remember { FocusRequester() }
+    val isEmpty by remember(model) { derivedStateOf { model.isEmpty } }
     Column(modifier.fillMaxSize().imePadding()) {
         ChatBar(model, onBack, onPick = { sheet = ChatSheet.Picker }, onOptions = { sheet = ChatSheet.Options })
         Box(Modifier.weight(1f).fillMaxWidth(), Alignment.TopCenter) {
-            if (model.messages.isEmpty()) {
+            if (isEmpty) {
                 Greeting(model) {
                     model.draft = it
                     field.requestFocus()
@@ -147,8 +149,10 @@ private fun Transcript(model: ChatModel, onEdit: () -> Unit) {
     val still = LocalPlatform.current.reducesMotion
     // Scroll to the end when a chat opens and when a message is sent. While an answer grows, the user controls the
     // position.
-    LaunchedEffect(model.messages.size) {
-        val last = model.messages.lastIndex
+    val liveId by remember(model) { derivedStateOf { model.live?.entry?.id } }
+    val count = model.history.size + if (liveId == null) 0 else 1
+    LaunchedEffect(count) {
+        val last = count - 1
         if (still || list.firstVisibleItemIndex == 0) list.scrollToItem(last) else list.animateScrollToItem(last)
     }
     LazyColumn(
@@ -158,8 +162,8 @@ private fun Transcript(model: ChatModel, onEdit: () -> Unit) {
         verticalArrangement = Arrangement.spacedBy(Space.gap),
         horizontalAlignment = Alignment.CenterHorizontally,
     ) {
-        items(model.messages, key = { it.id }) { message ->
-            val isLast = message.id == model.messages.last().id
+        items(model.history, key = { it.id }) { message ->
+            val isLast = liveId == null && message.id == model.history.last().id
             Box(Modifier.widthIn(max = Space.column).fillMaxWidth()) {
                 MessageView(
                     message,
@@ -178,6 +182,12 @@ private fun Transcript(model: ChatModel, onEdit: () -> Unit) {
                         is MessageAction.SelectVersion -> model.selectVersion(action.offset, message)
                     }
                 }
+            }
+        }
+        liveId?.let { id ->
+            item(key = id) {
+                // Read here, so that a frame composes this message and not the list.
+                Box(Modifier.widthIn(max = Space.column).fillMaxWidth()) { model.live?.let { LiveMessageView(it) } }
             }
         }
         item {

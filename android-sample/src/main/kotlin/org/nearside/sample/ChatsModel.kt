@@ -10,9 +10,6 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
 
-/** A chat exported as a file. */
-data class ExportedChat(val fileName: String, val text: String)
-
 /**
  * Work runs in [scope], on the UI thread. Functions return the job, which tests wait for. [onChange] is called after a chat
  * was changed here.
@@ -31,8 +28,8 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope, pr
     var deleted by mutableStateOf<ChatSummary?>(null)
         private set
 
-    /** Set until the screen that saves it calls [exportEnded]. */
-    var exported by mutableStateOf<ExportedChat?>(null)
+    /** Set until the screen that asks for the place calls [exportEnded]. */
+    var exporting by mutableStateOf<ExportRequest?>(null)
         private set
     var failure by mutableStateOf<Failure?>(null)
 
@@ -45,7 +42,10 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope, pr
         isLoaded = true
     }
 
-    /** Omits empty chats: a refused first question leaves one. */
+    /** Deletes chats without a message, which a process that was killed at the wrong moment leaves. */
+    fun deleteEmpty(): Job = attempt { brain.chats().filter { it.messages == 0 }.forEach { brain.delete(it.id) } }
+
+    /** Omits a chat whose first answer is about to begin. */
     private suspend fun read() {
         chats = brain.chats().filter { it.messages > 0 }
     }
@@ -85,13 +85,13 @@ class ChatsModel(private val brain: Brain, private val scope: CoroutineScope, pr
         deleted = null
     }
 
-    fun export(chat: ChatId, kind: ExportKind): Job = attempt {
+    fun export(chat: ChatId, kind: ExportKind) {
         val title = chats.firstOrNull { it.id == chat }?.title.orEmpty()
-        exported = ExportedChat("${fileName(title)}.${kind.ending}", brain.export(chat, kind))
+        exporting = ExportRequest(chat, kind, "${fileName(title)}.${kind.ending}")
     }
 
     fun exportEnded() {
-        exported = null
+        exporting = null
     }
 
     private fun change(work: suspend () -> Unit): Job = attempt {

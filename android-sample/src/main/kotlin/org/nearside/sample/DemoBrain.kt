@@ -111,7 +111,7 @@ class DemoBrain(
     override suspend fun selectVersion(message: MessageId, chat: ChatId): Chat =
         store(chat).apply { select(message) }.chat()
 
-    override suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision {
+    override suspend fun decide(request: AnswerRequest, chat: ChatId?): AnswerDecision {
         val prefersCloud = request.mode in setOf(AnswerMode.OnlyInCloud, AnswerMode.PreferInCloud)
         val remote = prefersCloud || request.options.provider != null
         val tooLong = request.kind is RequestKind.Send && request.kind.text.length > DemoContent.FITS
@@ -215,7 +215,7 @@ class DemoBrain(
             add(AnswerChunk.Finished(MessageStatus.Done, receipt))
         }
 
-    override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> = DemoContent.costs
+    override suspend fun costs(request: AnswerRequest, chat: ChatId?): List<CostLine> = DemoContent.costs
 
     override suspend fun presets(options: ChatOptions): List<PresetInfo> = presetList()
 
@@ -243,6 +243,8 @@ class DemoBrain(
     override suspend fun catalogModels(): List<ModelEntry> = content.catalog
 
     override suspend fun checkFit(reference: String): Fit = models.checkFit(reference)
+
+    override suspend fun freeMemory(): Long = DemoContent.BUDGET
 
     override fun download(reference: String): Flow<DownloadStep> = models.download(reference)
 

@@ -56,6 +56,9 @@ enum class FailureReason {
     Busy,
     Closed,
     Bug,
+
+    /** Of this app: the user did not allow the local network. */
+    LocalNetworkDenied,
 }
 
 /** Runs the work and returns its failure, or `null`. */

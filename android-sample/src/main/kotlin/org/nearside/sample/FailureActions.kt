@@ -13,6 +13,9 @@ enum class FailureAction(val title: Strings) {
     /** The same work again. Only the screen that failed offers it. */
     TryAgain(Strings.ActionTryAgain),
     StartNewChat(Strings.NewChat),
+
+    /** The system's settings of this app. */
+    OpenAppSettings(Strings.ActionAppSettings),
     ShowModels(Strings.ActionModels),
     ShowProviders(Strings.ActionProviders),
     ShowRouting(Strings.ActionRouting),
@@ -25,7 +28,7 @@ enum class FailureAction(val title: Strings) {
     /** The screen of this app; `null` for a page, and for what happens where the failure is shown. */
     val destination: Pair<Tab, SettingsPage?>?
         get() = when (this) {
-            OpenPage, AskAgain, TryAgain -> null
+            OpenPage, AskAgain, TryAgain, OpenAppSettings -> null
             StartNewChat -> Tab.Chats to null
             ShowModels -> Tab.Models to null
             ShowProviders -> Tab.Settings to SettingsPage.Providers
@@ -68,6 +71,7 @@ val FailureReason.actions: List<FailureAction>
         FailureReason.Damaged,
         FailureReason.DiskFull,
         -> listOf(FailureAction.ShowModels)
+        FailureReason.LocalNetworkDenied -> listOf(FailureAction.OpenAppSettings, FailureAction.TryAgain)
         FailureReason.ContentFiltered,
         FailureReason.NotFound,
         FailureReason.InvalidParameter,

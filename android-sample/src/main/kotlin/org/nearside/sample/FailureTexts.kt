@@ -49,6 +49,7 @@ val FailureReason.sentence: Strings
         FailureReason.Busy -> Strings.FailureBusy
         FailureReason.Closed -> Strings.FailureClosed
         FailureReason.Bug -> Strings.FailureBug
+        FailureReason.LocalNetworkDenied -> Strings.FailureLocalNetworkDenied
     }
 
 /** The sentence, the library's text, and when to try again; of a failure without a reason the text alone. */
@@ -71,6 +72,7 @@ fun FailureButtons(failure: Failure, onRepeat: (() -> Unit)? = null) {
         val open = when {
             page != null -> ({ platform.openPage(page) })
             action.repeats -> onRepeat
+            action == FailureAction.OpenAppSettings -> platform::openAppSettings
             else -> opener(action)
         }
         if (open != null) TextButton(open, Modifier.heightIn(min = Space.touch)) { Text(action.title()) }

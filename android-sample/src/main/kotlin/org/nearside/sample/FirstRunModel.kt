@@ -6,7 +6,6 @@ package org.nearside.sample
 import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.setValue
-import java.nio.file.Path
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
@@ -73,7 +72,7 @@ class FirstRunModel(
     }
 
     /** Imports a file instead of a download. */
-    fun importModel(file: suspend () -> Path): Job = scope.launch {
+    fun importModel(file: PickedModel): Job = scope.launch {
         models.failure = null
         models.importModel(file).join()
         if (models.failure == null && models.installed.isNotEmpty()) beginChat()

@@ -102,6 +102,7 @@ private fun PickStep(model: FirstRunModel, onDemo: () -> Unit) = Column {
         verticalArrangement = Arrangement.spacedBy(10.dp),
     ) {
         item { Title(Strings.FirstRunTitle(), Strings.FirstRunHint()) }
+        item { NoNetwork(model.models) }
         items(model.models.catalogModels, key = { it.reference }) { entry ->
             val fit = model.models.fits[entry.reference]
             val canRun = fit?.verdict != FitLevel.TooLarge
@@ -113,8 +114,9 @@ private fun PickStep(model: FirstRunModel, onDemo: () -> Unit) = Column {
                     entry,
                     fit,
                     unjudged = model.models.unjudged[entry.reference],
+                    guess = model.models.guesses[entry.reference],
                     isRecommended = entry == model.models.recommended && !model.isJudging,
-                    isPending = fit == null && model.isJudging,
+                    isPending = model.models.isChecking(entry),
                     chosen = entry == model.picked,
                 ) {}
                 RadioButton(
@@ -136,9 +138,7 @@ private fun PickStep(model: FirstRunModel, onDemo: () -> Unit) = Column {
             Text(text, textAlign = TextAlign.Center)
         }
         Row(Modifier.fillMaxWidth().padding(top = 4.dp), Arrangement.SpaceBetween) {
-            TextButton({
-                platform.pickModel { model.importModel(it) }
-            }, Modifier.weight(1f).heightIn(min = Space.touch)) {
+            TextButton(platform::pickModel, Modifier.weight(1f).heightIn(min = Space.touch)) {
                 Text(Strings.HaveAFile(), textAlign = TextAlign.Center)
             }
             TextButton(onDemo, Modifier.weight(1f).heightIn(min = Space.touch)) {

@@ -30,7 +30,7 @@ sealed interface MarkdownBlock {
 
         val text: String by lazy(LazyThreadSafetyMode.NONE) { body.substring(0, length) }
 
-        override fun equals(other: Any?): Boolean = this === other ||
+        override fun equals(other: Any?): Boolean =
             other is Code && language == other.language && isClosed == other.isClosed && text == other.text
 
         override fun hashCode(): Int = language.hashCode()
@@ -122,7 +122,8 @@ class MarkdownStream {
     /** Whether the line makes a table of the line before, which has bars. [partly]: or can still do so. */
     private fun isDelimiterRow(partly: Boolean): Boolean {
         val isBelowBars = (open as? OpenText)?.header != null
-        return isBelowBars && line.isDelimiter && (line.hasBar && line.hasDash || partly && line.text.length < SHORT)
+        if (!isBelowBars || !line.isDelimiter) return false
+        return (line.hasBar && line.hasDash) || (partly && line.text.length < SHORT)
     }
 
     /** Begins what the line is, or continues it, with the characters that were read. */
@@ -201,6 +202,7 @@ class MarkdownStream {
         val kind = if (isDecided || open is OpenCode) LineKind.Blank else kind()
         val current = open
         val header = (current as? OpenText)?.header?.takeIf { isDelimiterRow(partly = false) }
+
         // Few characters: a longer line whose kind is unknown has no text yet.
         fun rest() = line.text.drop(line.contentStart(kind)).trim()
         return when {
@@ -211,7 +213,13 @@ class MarkdownStream {
             kind == LineKind.Continuation -> listOf((current as OpenList).block(rest()))
             kind == LineKind.Item -> {
                 val item = ListItem(line.depth, line.marker, InlineScanner().runs(rest()))
-                if (current is OpenList) listOf(current.blockWith(item)) else listOfNotNull(current?.block(), itemsOf(item))
+                if (current is OpenList) {
+                    listOf(
+                        current.blockWith(item),
+                    )
+                } else {
+                    listOfNotNull(current?.block(), itemsOf(item))
+                }
             }
             current is OpenText && !current.isQuote && line.first != '|' -> listOf(current.block(rest()))
             else -> listOfNotNull(current?.block(), MarkdownBlock.Paragraph(InlineScanner().runs(rest())))

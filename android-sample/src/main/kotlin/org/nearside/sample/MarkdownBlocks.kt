@@ -120,7 +120,10 @@ internal class MarkdownLine {
 
     /** The first word after a fence. */
     val language: String
-        get() = text.substring(indent + run, minOf(text.length, indent + run + MAX_LANGUAGE)).trim().substringBefore(' ')
+        get() = text.substring(
+            indent + run,
+            minOf(text.length, indent + run + MAX_LANGUAGE),
+        ).trim().substringBefore(' ')
 
     /** The position after the mark of a kind. */
     fun contentStart(kind: LineKind): Int = indent + when (kind) {
@@ -265,8 +268,7 @@ internal class OpenTable(private val header: List<List<InlineRun>>) : OpenBlock(
         row = null
     }
 
-    override fun block() =
-        MarkdownBlock.Table(header, SharedList(rows, rows.size, listOfNotNull(row?.cells())))
+    override fun block() = MarkdownBlock.Table(header, SharedList(rows, rows.size, listOfNotNull(row?.cells())))
 }
 
 /** The cells of one line. Further ones than [count] are dropped. */
@@ -328,7 +330,11 @@ internal class OpenCode(fence: MarkdownLine) : OpenBlock() {
             return
         }
         held.append(character)
-        if (character == mark && !isAfterMarks) marks++ else if (marks > 0) isAfterMarks = true
+        if (character == mark && !isAfterMarks) {
+            marks++
+        } else if (marks > 0) {
+            isAfterMarks = true
+        }
         if (!character.isWhitespace() && (character != mark || isAfterMarks)) {
             mayClose = false
             repeat(breaks) { body.append('\n') }

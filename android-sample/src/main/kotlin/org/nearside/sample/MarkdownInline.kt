@@ -85,7 +85,8 @@ internal class InlineScanner {
         }
         val position = end
         text.append(character)
-        val isEscaped = isEscaping && !character.isLetterOrDigit() && !character.isWhitespace() && !character.isSurrogate()
+        val isEscaped =
+            isEscaping && !character.isLetterOrDigit() && !character.isWhitespace() && !character.isSurrogate()
         isEscaping = false
         if (isEscaped) marks += Mark(position - 1, 1).apply { closed = 1 }
         when {
@@ -198,7 +199,7 @@ internal class InlineScanner {
         this.address = null
         if (isWrong) return false
         val page = text.substring(address.position + 2 - base)
-        if (!page.startsWith("http://") && !page.startsWith("https://") || page.endsWith("//")) return false
+        if (!PAGE.matches(page)) return false
         cut(address.mark, address.open)
         removeTicks(address.bracket.position)
         open.brackets.clear()
@@ -284,6 +285,7 @@ internal class InlineScanner {
         /** After how many characters final runs are looked for. */
         const val SETTLE = 512
         const val MAX_TICKS = 8
+        val PAGE = Regex("https?://.+")
     }
 }
 
@@ -324,9 +326,10 @@ private data class Style(
 
     fun run(text: String) = InlineRun(text, bold > 0, italic > 0, code > 0, struck > 0, link)
 
-    fun looksLike(other: Style): Boolean = this === other ||
-        (bold > 0 == other.bold > 0 && italic > 0 == other.italic > 0 && struck > 0 == other.struck > 0) &&
-        code > 0 == other.code > 0 && link == other.link
+    private val bits = (if (bold > 0) 1 else 0) + (if (italic > 0) 2 else 0) + (if (struck > 0) 4 else 0) +
+        (if (code > 0) 8 else 0)
+
+    fun looksLike(other: Style): Boolean = this === other || (bits == other.bits && link == other.link)
 }
 
 private val NO_DELTA = Delta()
@@ -371,14 +374,23 @@ private class Openings(private val stacks: List<ArrayList<Mark>> = List(4) { Arr
 
     /** Removes bold, italic and struck-through openings inside a pair, which begins at a position. */
     fun removeAfter(position: Int) {
-        for (stack in stacks.take(3)) while ((stack.lastOrNull()?.position ?: -1) > position) stack.removeAt(stack.lastIndex)
+        for (stack in stacks.take(3)) {
+            while ((stack.lastOrNull()?.position ?: -1) >
+                position
+            ) {
+                stack.removeAt(stack.lastIndex)
+            }
+        }
     }
 
     fun all(): List<Int> = stacks.flatMap { stack -> stack.map { it.position } }
 
     private var states: List<MarkState> = emptyList()
 
-    fun copy() = Openings(stacks.map { ArrayList(it) }).also { copy -> copy.states = stacks.flatten().map { MarkState(it) } }
+    fun copy() = Openings(stacks.map { ArrayList(it) }).also { copy ->
+        copy.states =
+            stacks.flatten().map { MarkState(it) }
+    }
 
     /** Returns the openings as they were when this copy was made, with the state of that time. */
     fun restored(): Openings {

@@ -24,6 +24,7 @@ import androidx.compose.material3.Surface
 import androidx.compose.material3.Text
 import androidx.compose.runtime.Composable
 import androidx.compose.runtime.getValue
+import androidx.compose.runtime.key
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.remember
 import androidx.compose.runtime.setValue
@@ -44,10 +45,15 @@ import androidx.compose.ui.text.withStyle
 import androidx.compose.ui.unit.dp
 
 @Composable
-fun MarkdownView(text: String, modifier: Modifier = Modifier) {
-    val blocks = remember(text) { markdown(text) }
-    Column(modifier, Arrangement.spacedBy(12.dp)) { blocks.forEach { Block(it) } }
-}
+fun MarkdownView(text: String, modifier: Modifier = Modifier) =
+    MarkdownView(remember(text) { markdown(text) }, modifier)
+
+/** Of a growing text only the last block changes; the others are the same objects and are not composed again. */
+@Composable
+fun MarkdownView(blocks: List<MarkdownBlock>, modifier: Modifier = Modifier) =
+    Column(modifier, Arrangement.spacedBy(12.dp)) {
+        blocks.forEachIndexed { index, block -> key(index) { Block(block) } }
+    }
 
 @Composable
 private fun Block(block: MarkdownBlock) {
@@ -79,18 +85,19 @@ private fun Block(block: MarkdownBlock) {
 
 @Composable
 private fun Items(items: List<ListItem>) = Column(verticalArrangement = Arrangement.spacedBy(6.dp)) {
-    for (item in items) {
-        Row(Modifier.padding(start = 18.dp * item.depth), Arrangement.spacedBy(10.dp)) {
-            Text(
-                item.marker,
-                Modifier.widthIn(min = 14.dp),
-                style = MaterialTheme.typography.bodyLarge,
-                color = MaterialTheme.colorScheme.primary,
-                fontWeight = FontWeight.Medium,
-            )
-            Runs(item.runs, MaterialTheme.typography.bodyLarge)
-        }
-    }
+    items.forEachIndexed { index, item -> key(index) { Item(item) } }
+}
+
+@Composable
+private fun Item(item: ListItem) = Row(Modifier.padding(start = 18.dp * item.depth), Arrangement.spacedBy(10.dp)) {
+    Text(
+        item.marker,
+        Modifier.widthIn(min = 14.dp),
+        style = MaterialTheme.typography.bodyLarge,
+        color = MaterialTheme.colorScheme.primary,
+        fontWeight = FontWeight.Medium,
+    )
+    Runs(item.runs, MaterialTheme.typography.bodyLarge)
 }
 
 @Composable

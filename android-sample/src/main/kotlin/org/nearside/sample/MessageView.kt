@@ -45,6 +45,7 @@ import androidx.compose.ui.graphics.vector.ImageVector
 import androidx.compose.ui.semantics.contentDescription
 import androidx.compose.ui.semantics.semantics
 import androidx.compose.ui.semantics.stateDescription
+import androidx.compose.ui.text.font.FontFamily
 import androidx.compose.ui.text.font.FontWeight
 import androidx.compose.ui.unit.dp
 
@@ -100,9 +101,9 @@ private fun AnswerMessage(
     onAction: (MessageAction) -> Unit,
 ) = Column(verticalArrangement = Arrangement.spacedBy(Space.tight)) {
     val isWriting = message.status == MessageStatus.Writing
-    if (message.reasoning.isNotEmpty()) ReasoningView(message)
+    if (message.reasoning.isNotEmpty()) ReasoningView(message, isThinking = false) { message.reasoning }
     if (message.text.isNotEmpty()) SelectionContainer { MarkdownView(message.text) }
-    if (isWriting) WritingMark(isThinking = message.text.isEmpty())
+    message.toolCalls.forEach { ToolCallView(it) }
     if (message.citations.isNotEmpty()) Citations(message.citations)
     if (message.omittedMessages > 0) Hint(Strings.OmittedHint("${message.omittedMessages}"))
     StatusView(message.status, onContinue = { onAction(MessageAction.Resume) }.takeIf { canContinue })
@@ -129,6 +130,28 @@ private fun AnswerMessage(
             }
         }
     }
+}
+
+/** An answer while it is written. */
+@Composable
+fun LiveMessageView(live: LiveMessage) = Column(verticalArrangement = Arrangement.spacedBy(Space.tight)) {
+    val isThinking = live.blocks.isEmpty()
+    if (live.hasReasoning) ReasoningView(live.entry, isThinking) { live.reasoning }
+    if (live.blocks.isNotEmpty()) SelectionContainer { MarkdownView(live.blocks) }
+    live.entry.toolCalls.forEach { ToolCallView(it) }
+    WritingMark(isThinking)
+    if (live.entry.citations.isNotEmpty()) Citations(live.entry.citations)
+    if (live.entry.omittedMessages > 0) Hint(Strings.OmittedHint("${live.entry.omittedMessages}"))
+}
+
+/** A call that the model asked for, with its arguments. */
+@Composable
+private fun ToolCallView(call: ToolCall) = Card {
+    Text(Strings.ToolCall(call.name), style = MaterialTheme.typography.titleSmall)
+    SelectionContainer {
+        Text(call.arguments, style = MaterialTheme.typography.bodySmall.copy(fontFamily = FontFamily.Monospace))
+    }
+    Hint(Strings.ToolCallHint())
 }
 
 @Composable
@@ -180,9 +203,8 @@ private fun MessageActions(
 
 /** "Thought for 4 s"; shows the reasoning on a tap. */
 @Composable
-private fun ReasoningView(message: MessageEntry) = Column {
+private fun ReasoningView(message: MessageEntry, isThinking: Boolean, reasoning: () -> String) = Column {
     var isOpen by rememberSaveable(message.id) { mutableStateOf(false) }
-    val isThinking = message.status == MessageStatus.Writing && message.text.isEmpty()
     val seconds = LocalTranslation.current.seconds(message.reasoningSeconds.coerceAtLeast(1.0))
     val title = if (isThinking) Strings.Thinking() else Strings.ThoughtFor(seconds)
     val state = if (isOpen) Strings.HideReasoning() else Strings.ShowReasoning()
@@ -217,7 +239,7 @@ private fun ReasoningView(message: MessageEntry) = Column {
             )
             SelectionContainer {
                 Text(
-                    message.reasoning.trim(),
+                    reasoning().trim(),
                     style = MaterialTheme.typography.bodyMedium,
                     color = MaterialTheme.colorScheme.onSurfaceVariant,
                 )

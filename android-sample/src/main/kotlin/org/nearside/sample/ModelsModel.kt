@@ -7,7 +7,6 @@ package org.nearside.sample
 import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.setValue
-import java.nio.file.Path
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.CoroutineStart
 import kotlinx.coroutines.Job
@@ -47,6 +46,14 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
     var fits by mutableStateOf(emptyMap<String, Fit>())
         private set
 
+    /** Why the checks ended early: nothing could be reached. [checkAllFits] checks again. */
+    var offline by mutableStateOf<Failure?>(null)
+        private set
+
+    /** Verdicts by file size alone, of models that were not checked. */
+    var guesses by mutableStateOf(emptyMap<String, FitLevel>())
+        private set
+
     /** Why a check failed, by reference. */
     var unjudged by mutableStateOf(emptyMap<String, String>())
         private set
@@ -72,8 +79,14 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
 
     val usedBytes: Long get() = installed.sumOf { it.sizeBytes }
 
-    /** The largest model that fits: the catalogue is sorted by size. */
-    val recommended: ModelEntry? get() = catalogModels.lastOrNull { fits[it.reference]?.verdict == FitLevel.Fits }
+    /** The largest model that fits, or else probably does: the catalogue is sorted by size. */
+    val recommended: ModelEntry?
+        get() = catalogModels.lastOrNull { fits[it.reference]?.verdict == FitLevel.Fits }
+            ?: catalogModels.lastOrNull { fits[it.reference] == null && guesses[it.reference] == FitLevel.Fits }
+
+    /** Whether a check of the model is to come. */
+    fun isChecking(entry: ModelEntry): Boolean =
+        offline == null && fits[entry.reference] == null && unjudged[entry.reference] == null
 
     /** The models of the catalogue that are not installed, damaged or not. */
     val available: List<ModelEntry>
@@ -94,16 +107,35 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
         damaged = brain.damagedModels()
     }
 
-    /** Checks the fit of each model, one at a time: each check fetches a few megabytes. */
+    /** Checks the fit of each model, one at a time: each check fetches a few megabytes. Ends where nothing is reachable. */
     fun checkAllFits(): Job {
         judging?.takeIf { it.isActive }?.let { return it }
         return attempt {
             if (catalogModels.isEmpty()) read()
+            offline = null
             for (reference in catalogModels.map { it.reference } - fits.keys) {
                 val failure = failureOf { fits += reference to brain.checkFit(reference) }
+                if (failure?.reason in NO_NETWORK) {
+                    // Each of the others would wait as long to fail as this one.
+                    guess()
+                    offline = failure
+                    break
+                }
                 if (failure == null) unjudged -= reference else unjudged += reference to failure.text
             }
         }.also { judging = it }
+    }
+
+    /** Compares file sizes with the free memory; the memory beside the weights is taken as a quarter of them. */
+    private suspend fun guess() {
+        val free = brain.freeMemory()
+        guesses = catalogModels.filter { it.reference !in fits }.associate { entry ->
+            entry.reference to when {
+                entry.sizeBytes > free -> FitLevel.TooLarge
+                entry.sizeBytes + entry.sizeBytes / 4 > free -> FitLevel.Tight
+                else -> FitLevel.Fits
+            }
+        }
     }
 
     /** Checks the fit of the typed reference. */
@@ -179,11 +211,11 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
         downloads += reference to state.change().copy(name = state.name)
     }
 
-    fun importModel(file: suspend () -> Path): Job {
+    fun importModel(file: PickedModel): Job {
         isImporting = true
         return attempt {
             try {
-                brain.importModel(file())
+                file.read(brain::importModel)
                 readInstalled()
             } finally {
                 isImporting = false
@@ -197,4 +229,8 @@ class ModelsModel(private val brain: Brain, private val scope: CoroutineScope) {
     }
 
     private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }
+
+    private companion object {
+        val NO_NETWORK = setOf(FailureReason.Offline, FailureReason.Unreachable, FailureReason.NoResponse)
+    }
 }

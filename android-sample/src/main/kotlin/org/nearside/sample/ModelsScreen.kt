@@ -46,7 +46,7 @@ fun ModelsScreen(model: ModelsModel, modifier: Modifier = Modifier) {
     val translation = LocalTranslation.current
     Column(modifier.fillMaxSize(), horizontalAlignment = Alignment.CenterHorizontally) {
         ScreenBar(Strings.Models(), Modifier.widthIn(max = Space.column)) {
-            SymbolButton(Symbols.File, Strings.ImportFile(), { platform.pickModel { model.importModel(it) } })
+            SymbolButton(Symbols.File, Strings.ImportFile(), platform::pickModel)
         }
         LazyColumn(
             Modifier.widthIn(max = Space.column).fillMaxSize().testTag("models"),
@@ -74,6 +74,7 @@ fun ModelsScreen(model: ModelsModel, modifier: Modifier = Modifier) {
             }
             items(model.damaged, key = { "damaged " + it.id }) { entry -> Damaged(model, entry) { removing = entry } }
             item { SectionTitle(Strings.WorthHaving()) }
+            item { NoNetwork(model) }
             items(model.available, key = { it.reference }) { entry -> Available(model, entry) }
             item { SectionTitle(Strings.AnyOther()) }
             item { TypedReference(model) }
@@ -129,7 +130,8 @@ private fun Available(model: ModelsModel, entry: ModelEntry) {
         fit,
         unjudged = model.unjudged[entry.reference],
         isRecommended = entry == model.recommended,
-        isPending = fit == null && model.unjudged[entry.reference] == null,
+        guess = model.guesses[entry.reference],
+        isPending = model.isChecking(entry),
     ) {
         if (state == null) {
             FilledTonalButton(
@@ -149,12 +151,24 @@ private fun Available(model: ModelsModel, entry: ModelEntry) {
     }
 }
 
-/** A card with a model, its verdict and reason, and its actions. */
+/** Says once why verdicts are missing, and checks again. */
+@Composable
+fun NoNetwork(model: ModelsModel) {
+    val failure = model.offline ?: return
+    Column {
+        val text = Strings.NoNetworkForFits() + "\n" + LocalTranslation.current.failure(failure)
+        Notice(text, Symbols.Warning, MaterialTheme.colorScheme.caution)
+        TextButton({ model.checkAllFits() }, Modifier.heightIn(min = Space.touch)) { Text(Strings.CheckAgain()) }
+    }
+}
+
+/** A card with a model, its verdict and reason, and its actions. [guess]: a verdict by size, if there is no other. */
 @Composable
 fun ModelCard(
     entry: ModelEntry,
     fit: Fit?,
     unjudged: String? = null,
+    guess: FitLevel? = null,
     isRecommended: Boolean = false,
     isPending: Boolean = false,
     chosen: Boolean = false,
@@ -174,6 +188,7 @@ fun ModelCard(
         FlowRow(horizontalArrangement = Arrangement.spacedBy(6.dp), verticalArrangement = Arrangement.spacedBy(6.dp)) {
             if (isRecommended) Badge(Strings.Recommended(), Tone(colors.primary, colors.onPrimary), Symbols.Sparkle)
             if (fit != null) VerdictBadge(fit.verdict)
+            if (fit == null && guess != null) Badge(Strings.Guess(guess.title()), colors.plain)
             if (isPending) Badge(Strings.Checking(), colors.plain)
             if (entry.reasons) Badge(Strings.Reasons(), colors.remote, Symbols.Thought)
         }

@@ -82,8 +82,9 @@ class NearsideBrain(
     override suspend fun selectVersion(message: MessageId, chat: ChatId): Chat =
         conversations.choose(chat.toULong(), message.toULong()).chat()
 
-    override suspend fun decide(request: AnswerRequest, chat: ChatId): AnswerDecision {
+    override suspend fun decide(request: AnswerRequest, chat: ChatId?): AnswerDecision {
         unlock()
+        if (chat == null) return nearside.route(request.firstRequest()).decision()
         return conversations.route(chat.toULong(), request.chatRequest(), request.turn()).decision()
     }
 
@@ -102,19 +103,21 @@ class NearsideBrain(
                 while (true) {
                     val batch = stream.nextBatch()
                     if (batch.isEmpty()) break
-                    batch.mapNotNull { it.answerChunk() }.forEach { emit(it) }
+                    batch.forEach { emit(it.answerChunk()) }
                 }
             }
         }
         return AnswerStream(chunks, stream::cancel)
     }
 
-    override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> {
+    override suspend fun costs(request: AnswerRequest, chat: ChatId?): List<CostLine> {
         // Without its credential a provider counts as not set up.
         unlock()
-        return conversations.cost(chat.toULong(), request.chatRequest(), request.turn()).map {
-            CostLine(it.target.answerTarget(), it.setUp, it.usdTotal, it.asOf)
+        val rows = when (chat) {
+            null -> nearside.cost(request.firstRequest())
+            else -> conversations.cost(chat.toULong(), request.chatRequest(), request.turn())
         }
+        return rows.map { CostLine(it.target.answerTarget(), it.setUp, it.usdTotal, it.asOf) }
     }
 
     override suspend fun presets(options: ChatOptions): List<PresetInfo> =
@@ -148,6 +151,8 @@ class NearsideBrain(
     override suspend fun catalogModels(): List<ModelEntry> = catalog.map { it.entry() }
 
     override suspend fun checkFit(reference: String): Fit = nearside.fit(model(reference)).fit(reference)
+
+    override suspend fun freeMemory(): Long = withContext(Dispatchers.IO) { nearside.device().memoryAvailable.toLong() }
 
     override fun download(reference: String): Flow<DownloadStep> = flow {
         nearside.download(model(reference)).map { it.step(catalog) }.collect { emit(it) }

@@ -3,6 +3,8 @@
  */
 package org.nearside.sample
 
+import java.io.IOException
+import java.nio.file.AccessDeniedException
 import org.nearside.ErrorReason
 import org.nearside.NearsideException
 import org.nearside.detail
@@ -14,7 +16,18 @@ import org.nearside.retryAfterMs
 internal fun Throwable.failure(): Failure = when (this) {
     is BrainError -> failure
     is NearsideException -> failure(detail, reason, retryAfterMs, helpUrl)
+    is IOException, is SecurityException -> Failure(message ?: javaClass.simpleName, fileFailure())
     else -> Failure(message ?: javaClass.simpleName)
+}
+
+/** Why a file outside of the library could not be read or written. */
+private fun Throwable.fileFailure(): FailureReason = when {
+    this is SecurityException || this is AccessDeniedException -> FailureReason.AccessDenied
+    // Java has no type for it.
+    message.orEmpty().run {
+        contains("ENOSPC") || contains("No space left", ignoreCase = true)
+    } -> FailureReason.DiskFull
+    else -> FailureReason.StorageFailed
 }
 
 /** A failure with the fields that the library gives. */

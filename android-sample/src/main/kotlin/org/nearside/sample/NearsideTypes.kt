@@ -8,6 +8,7 @@ import org.nearside.CatalogEntry
 import org.nearside.ChatMessage
 import org.nearside.ChatRequest
 import org.nearside.Chunk
+import org.nearside.ContentPart
 import org.nearside.Conversation
 import org.nearside.ConversationSettings
 import org.nearside.ConversationSummary
@@ -37,6 +38,7 @@ import org.nearside.StoredMessage
 import org.nearside.Timings
 import org.nearside.TokenUsage
 import org.nearside.invoke
+import org.nearside.system
 import org.nearside.user
 
 // From the library
@@ -64,6 +66,7 @@ internal fun StoredMessage.message() = MessageEntry(
     reasoning = reasoning,
     reasoningSeconds = reasoningMs.toLong() / 1000.0,
     citations = citations.map { Citation(it.url, it.title) },
+    toolCalls = parts.filterIsInstance<ContentPart.ToolCall>().map { ToolCall(it.name, it.arguments) },
     status = when (val state = state) {
         MessageState.Writing -> MessageStatus.Writing
         is MessageState.Done -> state.stop.status()
@@ -83,13 +86,12 @@ internal fun StopReason.status(): MessageStatus = when (this) {
     -> MessageStatus.CutShort
 }
 
-/** Returns `null` for tool calls: this app defines no tools. */
-internal fun Chunk.answerChunk(): AnswerChunk? = when (this) {
+internal fun Chunk.answerChunk(): AnswerChunk = when (this) {
     is Chunk.Started -> route.run { AnswerChunk.Started(target.answerTarget(), reason, omittedMessages.toInt()) }
     is Chunk.Reasoning -> AnswerChunk.ReasoningText(text)
     is Chunk.Text -> AnswerChunk.Text(text)
     is Chunk.Citation -> AnswerChunk.Cited(Citation(url, title))
-    is Chunk.ToolCall -> null
+    is Chunk.ToolCall -> AnswerChunk.ToolCalled(ToolCall(name, arguments))
     is Chunk.Done -> summary.run { AnswerChunk.Finished(stop.status(), receipt.receipt(usage, timings)) }
 }
 
@@ -224,6 +226,11 @@ internal fun AnswerRequest.turn(): ConversationTurn = when (kind) {
     is RequestKind.Edit -> ConversationTurn.Edit(kind.message.toULong())
     is RequestKind.Regenerate -> ConversationTurn.Regenerate(kind.message.toULong())
     RequestKind.Resume -> ConversationTurn.Resume
+}
+
+/** Builds the first request of a new chat, which has its instructions, too. */
+internal fun AnswerRequest.firstRequest(): ChatRequest = chatRequest().run {
+    copy(messages = listOfNotNull(options.system?.let { ChatMessage.system(it) }) + messages)
 }
 
 /** Builds a request with the new message only: the library adds the history. */

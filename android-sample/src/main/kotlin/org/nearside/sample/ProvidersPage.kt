@@ -46,6 +46,7 @@ fun ProvidersPage(model: SettingsModel) {
                 )
             }
         }
+        if (model.lacksLocalNetwork) LocalNetworkNotice()
         for (provider in model.providers) ProviderCard(provider) { model.removeProvider(provider.name) }
         Spacer(Modifier.size(Space.tight))
         Button({ isAdding = true }, Modifier.fillMaxWidth().heightIn(min = 52.dp)) { Text(Strings.AddProvider()) }
@@ -62,6 +63,11 @@ fun ProvidersPage(model: SettingsModel) {
     }
     if (isAdding) AddProviderSheet(model) { isAdding = false }
 }
+
+@Composable
+private fun LocalNetworkNotice() = FailureNotice(
+    Failure(Strings.LocalNetworkProviders(), FailureReason.LocalNetworkDenied),
+)
 
 @Composable
 private fun ProviderCard(provider: ProviderInfo, onRemove: () -> Unit) = Card {
@@ -124,7 +130,10 @@ private fun AddProviderSheet(model: SettingsModel, onDismiss: () -> Unit) = Shee
             )
         }
     }
-    if (kind.needsAddress) Field(address, Strings.Address(), "address", "https://…") { address = it }
+    if (kind.needsAddress) {
+        Field(address, Strings.Address(), "address", "https://…") { address = it }
+        if (isInLocalNetwork(address)) Hint(Strings.LocalNetworkHint())
+    }
     Field(key, Strings.Key(), "key", transformation = PasswordVisualTransformation()) { key = it }
     Hint(Strings.KeyHint())
     Field(name, Strings.ModelOptional(), "model") { name = it }

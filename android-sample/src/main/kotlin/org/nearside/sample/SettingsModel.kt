@@ -16,7 +16,11 @@ import kotlinx.coroutines.sync.withLock
 data class SignInStep(val provider: String, val page: String)
 
 /** Work runs in [scope], on the UI thread. */
-class SettingsModel(private val brain: Brain, private val scope: CoroutineScope) {
+class SettingsModel(
+    private val brain: Brain,
+    private val scope: CoroutineScope,
+    private val localNetwork: LocalNetwork = LocalNetwork(),
+) {
     var preferences by mutableStateOf(Preferences())
         private set
     var policy by mutableStateOf(PolicySettings())
@@ -74,6 +78,9 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
         get() = preferences.mode != AnswerMode.OnlyOnDevice && preferences.privacy != PrivacyLevel.Secret &&
             providers.isNotEmpty()
 
+    /** Whether a provider cannot be reached because the user did not allow the local network. */
+    val lacksLocalNetwork: Boolean get() = !localNetwork.isGranted && providers.any { isInLocalNetwork(it.address) }
+
     fun canAdd(provider: NewProvider): Boolean =
         !isBusy && (!provider.kind.needsAddress || provider.address.matches(Regex("https?://[^/\\s]+.*")))
 
@@ -119,14 +126,4 @@ class SettingsModel(private val brain: Brain, private val scope: CoroutineScope)
     }
 
     private fun attempt(work: suspend () -> Unit): Job = scope.launch { failure = failureOf(work) ?: failure }
-
-    companion object {
-        /** Parses a typed amount; empty means no cap. Fails if it is not an amount. */
-        fun amount(text: String): Result<Double?> {
-            val plain = text.trim().removePrefix("$").replace(',', '.')
-            if (plain.isEmpty()) return Result.success(null)
-            val dollars = plain.toDoubleOrNull()?.takeIf { it >= 0 && it.isFinite() }
-            return dollars?.let { Result.success(it) } ?: Result.failure(NumberFormatException(plain))
-        }
-    }
 }

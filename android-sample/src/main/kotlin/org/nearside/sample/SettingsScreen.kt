@@ -15,6 +15,8 @@ import androidx.compose.foundation.layout.padding
 import androidx.compose.foundation.layout.size
 import androidx.compose.foundation.layout.widthIn
 import androidx.compose.foundation.rememberScrollState
+import androidx.compose.foundation.text.KeyboardActions
+import androidx.compose.foundation.text.KeyboardOptions
 import androidx.compose.foundation.verticalScroll
 import androidx.compose.material3.LinearProgressIndicator
 import androidx.compose.material3.MaterialTheme
@@ -23,9 +25,11 @@ import androidx.compose.material3.Surface
 import androidx.compose.material3.Switch
 import androidx.compose.material3.Text
 import androidx.compose.runtime.Composable
+import androidx.compose.runtime.DisposableEffect
 import androidx.compose.runtime.getValue
 import androidx.compose.runtime.mutableStateOf
 import androidx.compose.runtime.remember
+import androidx.compose.runtime.rememberUpdatedState
 import androidx.compose.runtime.setValue
 import androidx.compose.ui.Alignment
 import androidx.compose.ui.Modifier
@@ -33,6 +37,8 @@ import androidx.compose.ui.focus.onFocusChanged
 import androidx.compose.ui.graphics.Color
 import androidx.compose.ui.graphics.vector.ImageVector
 import androidx.compose.ui.platform.testTag
+import androidx.compose.ui.text.input.ImeAction
+import androidx.compose.ui.text.input.KeyboardType
 import androidx.compose.ui.unit.dp
 
 /** The list of pages. [opened]: the page shown beside it, if any. */
@@ -90,12 +96,12 @@ val SettingsPage.title: Strings
         SettingsPage.Privacy -> Strings.PrivacyPage
     }
 
-/** A page of the settings. [chat]: the open chat, whose costs can be compared. */
+/** A page of the settings. [chat]: the chat whose costs are compared. */
 @Composable
 fun SettingsPageScreen(
     page: SettingsPage,
     model: SettingsModel,
-    chat: ChatModel?,
+    chat: ChatModel,
     onBack: (() -> Unit)?,
     modifier: Modifier = Modifier,
 ) = Column(modifier.fillMaxSize(), horizontalAlignment = Alignment.CenterHorizontally) {
@@ -106,8 +112,11 @@ fun SettingsPageScreen(
             SettingsPage.Answers -> AnswersPage(model)
             SettingsPage.Providers -> ProvidersPage(model)
             SettingsPage.Caps -> CapsPage(model)
-            SettingsPage.Costs ->
-                if (chat != null) CostsView(chat) else Hint(Strings.CostsNoChat())
+            SettingsPage.Costs -> {
+                FailureNotice(chat.failure) { chat.failure = null }
+                CostsView(chat)
+                Hint(if (chat.chatId == null) Strings.CostsNewChat() else Strings.CostsOpenChat(chat.title))
+            }
             SettingsPage.Privacy -> PrivacyScreen(model)
         }
     }
@@ -167,7 +176,6 @@ private fun AnswersPage(model: SettingsModel) {
         Strings.RegionsHint(),
         "regions",
         hint = Strings.RegionsPlaceholder(),
-        isValid = { true },
     ) { model.setRegions(it) }
 }
 
@@ -222,48 +230,72 @@ private fun Amount(title: String, dollars: Double, modifier: Modifier) = Column(
     Text(LocalTranslation.current.dollars(dollars), style = MaterialTheme.typography.headlineLarge)
 }
 
+/**
+ * A cap. What is typed applies when the user leaves the field or confirms, not letter by letter: on the way to 1,000 it is 1.
+ * Text that is no amount keeps the cap and says so; a field that was not changed changes nothing.
+ */
 @Composable
 private fun Cap(title: String, dollars: Double?, tag: String, onChange: (Double?) -> Unit) {
-    val shown = dollars?.let { LocalTranslation.current.number(it, 4, least = 2) }.orEmpty()
-    SettingField(
-        shown,
-        title,
-        support = null,
-        tag,
-        hint = Strings.NoCap(),
-        invalid = Strings.NotAnAmount(),
-        isValid = { SettingsModel.amount(it).isSuccess },
-    ) { text -> SettingsModel.amount(text).onSuccess(onChange) }
+    val translation = LocalTranslation.current
+    val shown = dollars?.let { translation.number(it, 4, least = 2) }.orEmpty()
+    var typed by remember { mutableStateOf<String?>(null) }
+    val isWrong = typed?.let { parseAmount(it, translation.locale).isFailure } == true
+    val currentChange by rememberUpdatedState(onChange)
+    val currentShown by rememberUpdatedState(shown)
+    fun apply() {
+        val text = typed ?: return
+        parseAmount(text, translation.locale).onSuccess {
+            typed = null
+            if (text != currentShown) currentChange(it)
+        }
+    }
+    // The page may be closed while the field has the focus.
+    DisposableEffect(Unit) { onDispose { apply() } }
+    OutlinedTextField(
+        typed ?: shown,
+        { typed = it },
+        Modifier.fillMaxWidth().testTag(tag).onFocusChanged { if (!it.isFocused) apply() },
+        label = { Text(title) },
+        placeholder = { Text(Strings.NoCap()) },
+        supportingText = if (isWrong) {
+            (
+                {
+                    Text(Strings.NotAnAmount(translation.number(1000.5, 2, least = 2)))
+                }
+                )
+        } else {
+            null
+        },
+        isError = isWrong,
+        keyboardOptions = KeyboardOptions(keyboardType = KeyboardType.Decimal, imeAction = ImeAction.Done),
+        keyboardActions = KeyboardActions(onDone = { apply() }),
+        singleLine = true,
+        shape = MaterialTheme.shapes.medium,
+    )
 }
 
-/** A field that applies its text as soon as it is valid; invalid text is marked and changes nothing. */
+/** A field that applies its text as it is typed. */
 @Composable
 private fun SettingField(
     value: String,
     label: String,
-    support: String?,
+    support: String,
     tag: String,
     hint: String,
-    invalid: String = "",
-    isValid: (String) -> Boolean,
     onChange: (String) -> Unit,
 ) {
     var typed by remember { mutableStateOf<String?>(null) }
-    val text = typed ?: value
-    val isWrong = !isValid(text)
-    val below = if (isWrong) invalid else support
     OutlinedTextField(
-        text,
+        typed ?: value,
         {
             typed = it
-            if (isValid(it)) onChange(it)
+            onChange(it)
         },
         // Keep the text as typed until the field loses focus.
-        Modifier.fillMaxWidth().testTag(tag).onFocusChanged { if (!it.isFocused && !isWrong) typed = null },
+        Modifier.fillMaxWidth().testTag(tag).onFocusChanged { if (!it.isFocused) typed = null },
         label = { Text(label) },
         placeholder = { Text(hint) },
-        supportingText = below?.let { { Text(it) } },
-        isError = isWrong,
+        supportingText = { Text(support) },
         singleLine = true,
         shape = MaterialTheme.shapes.medium,
     )

@@ -14,7 +14,7 @@ import androidx.compose.ui.unit.dp
 
 object Symbols {
     val Add = lines("M12 5V19M5 12H19")
-    val Back = lines("M15 5L8 12L15 19")
+    val Back = lines("M15 5L8 12L15 19", mirrors = true)
     val Chats =
         lines(
             "M5 5H19A2 2 0 0 1 21 7V15A2 2 0 0 1 19 17H11L6 21V17H5A2 2 0 0 1 3 15V7A2 2 0 0 1 5 5Z",
@@ -61,7 +61,7 @@ object Symbols {
     val Models = lines("M12 3.5L20.5 8L12 12.5L3.5 8ZM4 12.2L12 16.5L20 12.2M4 16.2L12 20.5L20 16.2")
     val More =
         dots("M12 4.4A1.6 1.6 0 1 1 11.99 4.4ZM12 10.4A1.6 1.6 0 1 1 11.99 10.4ZM12 16.4A1.6 1.6 0 1 1 11.99 16.4Z")
-    val Next = lines("M9 5L16 12L9 19")
+    val Next = lines("M9 5L16 12L9 19", mirrors = true)
     val Options =
         lines("M4 7H11M17 7H20M4 17H7M13 17H20", "M14 4.5A2.5 2.5 0 1 1 13.99 4.5ZM10 14.5A2.5 2.5 0 1 1 9.99 14.5Z")
     val Pause = lines("M8.5 6V18M15.5 6V18")
@@ -85,11 +85,12 @@ object Symbols {
     val Thought = lines("M12 3.5A6.2 6.2 0 0 1 15.3 15V17.5H8.7V15A6.2 6.2 0 0 1 12 3.5ZM9.7 20.5H14.3")
     val Warning = lines("M12 4L21 19.5H3ZM12 10V14M12 16.7V16.8")
 
-    private fun lines(vararg paths: String) = symbol(paths, isFilled = false)
+    /** [mirrors]: it shows a direction of reading, and is mirrored where that goes from right to left. */
+    private fun lines(vararg paths: String, mirrors: Boolean = false) = symbol(paths, isFilled = false, mirrors)
 
-    private fun dots(vararg paths: String) = symbol(paths, isFilled = true)
+    private fun dots(vararg paths: String) = symbol(paths, isFilled = true, mirrors = false)
 
-    private fun symbol(paths: Array<out String>, isFilled: Boolean): ImageVector {
+    private fun symbol(paths: Array<out String>, isFilled: Boolean, mirrors: Boolean): ImageVector {
         // The colour is replaced by the tint.
         val ink = SolidColor(Color.Black)
         val builder = ImageVector.Builder(
@@ -97,6 +98,7 @@ object Symbols {
             defaultHeight = 24.dp,
             viewportWidth = 24f,
             viewportHeight = 24f,
+            autoMirror = mirrors,
         )
         for (path in paths) {
             builder.addPath(

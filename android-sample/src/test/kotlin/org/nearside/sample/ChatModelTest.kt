@@ -80,6 +80,96 @@ class ChatModelTest {
     }
 
     @Test
+    fun `an edit brings the draft of before back`() {
+        val chat = chat(id = 1)
+        chat.draft = "half a thought"
+        chat.beginEdit(chat.messages.first().id)
+        assertTrue(chat.isUnfinished)
+        chat.cancelEdit()
+        assertEquals("half a thought", chat.draft)
+        chat.beginEdit(chat.messages.first().id)
+        chat.draft = "Other words"
+        chat.send()
+        assertEquals("half a thought", chat.draft)
+        assertEquals("Other words", chat.messages.first().text)
+        assertNull(chat.editing)
+    }
+
+    @Test
+    fun `a refused edit keeps the draft of before`() {
+        val chat = chat(id = 1)
+        chat.choose(chat.choices.last()).await()
+        chat.draft = "half a thought"
+        chat.beginEdit(chat.messages.first().id)
+        chat.draft = "Other words"
+        chat.send()
+        chat.refuse()
+        assertEquals("Other words", chat.draft)
+        chat.cancelEdit()
+        assertEquals("half a thought", chat.draft)
+    }
+
+    @Test
+    fun `a refusal and a look at the costs leave no empty chat`() = runBlocking {
+        val brain = demo(fresh = true)
+        val chat = chat(brain)
+        chat.loadCosts().await()
+        assertTrue(chat.costs.isNotEmpty())
+        assertEquals(emptyList(), brain.chats())
+        val long = "word ".repeat(400).trim()
+        chat.draft = long
+        chat.send()
+        assertEquals(emptyList(), brain.chats())
+        chat.refuse()
+        assertEquals(emptyList(), brain.chats())
+        chat.retry()
+        chat.accept()
+        assertEquals(1, brain.chats().size)
+    }
+
+    @Test
+    fun `an answer that stored nothing leaves no empty chat`() = runBlocking {
+        val demo = demo(fresh = true)
+        var isBroken = true
+        val brain = object : Brain by demo {
+            override fun answer(request: AnswerRequest, chat: ChatId): AnswerStream = if (isBroken) {
+                throw BrainError(
+                    "another process writes",
+                    FailureReason.Busy,
+                )
+            } else {
+                demo.answer(request, chat)
+            }
+        }
+        val chat = chat(brain)
+        chat.draft = "Hello"
+        chat.send()
+        assertEquals(emptyList(), brain.chats())
+        assertNull(chat.chatId)
+        assertEquals("Hello", chat.draft)
+        isBroken = false
+        chat.retry()
+        assertEquals("Hello", brain.chats().single().title)
+    }
+
+    @Test
+    fun `a stored chat that fails before it is read stays`() = runBlocking {
+        val demo = demo()
+        val brain = object : Brain by demo {
+            override suspend fun open(chat: ChatId): Chat =
+                throw BrainError("another process writes", FailureReason.Busy)
+
+            override suspend fun decide(request: AnswerRequest, chat: ChatId?): AnswerDecision = throw BrainError("no")
+        }
+        val count = demo.chats().size
+        val chat = ChatModel(brain, unconfined(), chat = 1)
+        chat.draft = "Hello"
+        chat.send()
+        assertEquals(count, demo.chats().size)
+        assertEquals(1, chat.chatId)
+    }
+
+    @Test
     fun `another brain ends the earlier one in order`() = runBlocking {
         var ended = 0
         val brain = object : Brain by demo() {

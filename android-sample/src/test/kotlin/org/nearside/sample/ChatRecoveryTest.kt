@@ -55,7 +55,7 @@ class ChatRecoveryTest {
     @Test
     fun `a failure of other work does not repeat an answered question`() {
         val brain = object : Brain by demo() {
-            override suspend fun costs(request: AnswerRequest, chat: ChatId): List<CostLine> =
+            override suspend fun costs(request: AnswerRequest, chat: ChatId?): List<CostLine> =
                 throw BrainError("another process writes", FailureReason.Busy)
         }
         val chat = chat(brain, 1)
@@ -71,7 +71,7 @@ class ChatRecoveryTest {
     fun `a text that could not be sent comes back before the newer one`() {
         val gate = CompletableDeferred<AnswerDecision>()
         val brain = object : Brain by demo() {
-            override suspend fun decide(request: AnswerRequest, chat: ChatId) = gate.await()
+            override suspend fun decide(request: AnswerRequest, chat: ChatId?) = gate.await()
         }
         val chat = chat(brain)
         chat.draft = "first"

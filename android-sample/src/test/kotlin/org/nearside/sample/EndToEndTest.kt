@@ -54,7 +54,7 @@ class EndToEndTest {
     /** Imports the model, asks a question, and stops the answer. Returns the text generated until then. */
     private suspend fun firstStart(): String = started { app ->
         val run = assertNotNull(app.firstRun, "nothing is installed, so there is a first run")
-        run.importModel { smollm2 }.join()
+        run.importModel { import -> import(smollm2) }.join()
         assertEquals(null, run.failure ?: run.models.failure)
         assertEquals(FirstRunModel.Step.Chat, run.step)
 

@@ -7,6 +7,7 @@ package org.nearside.sample
 
 import java.nio.file.Path
 import java.util.Locale
+import kotlin.time.Duration
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
@@ -50,16 +51,24 @@ internal fun demo(
 /** A model of the demo's catalogue that is not installed in the demo. */
 internal fun demoModel(): ModelEntry = DemoContent.english.catalog[1]
 
-/** Creates the app and starts it. */
-internal fun app(brain: Brain = demo(), startsInDemo: Boolean = false): AppModel =
-    AppModel(unconfined(), real = { brain }, demo = { demo() }, startsInDemo = startsInDemo).also { it.start().await() }
+/** Creates the app and starts it. Each chunk is a frame of its own. */
+internal fun app(
+    brain: Brain = demo(),
+    startsInDemo: Boolean = false,
+    localNetwork: LocalNetwork = LocalNetwork(),
+): AppModel = AppModel(unconfined(), { brain }, { demo() }, startsInDemo, localNetwork, frame = Duration.ZERO)
+    .also { it.start().await() }
 
-/** A [Platform] that records its calls. */
-internal class FakePlatform(private val picks: Path? = null) : Platform {
+/** A [Platform] that records its calls, and picks [picks] and [document]. */
+internal class FakePlatform(private val picks: Path? = null, private val document: FakeDocument = FakeDocument()) :
+    Platform {
+    var results: PlatformResults? = null
     override val reducesMotion: Boolean = true
     var copied: String? = null
     var opened: String? = null
-    var saved: ExportedChat? = null
+    var openedSettings = 0
+    var requested: ExportRequest? = null
+    val saved: String? get() = document.text
 
     override fun copy(text: String) {
         copied = text
@@ -69,11 +78,31 @@ internal class FakePlatform(private val picks: Path? = null) : Platform {
         opened = address
     }
 
-    override fun save(file: ExportedChat, onFailure: (Failure) -> Unit) {
-        saved = file
+    override fun openAppSettings() {
+        openedSettings++
     }
 
-    override fun pickModel(onPicked: (suspend () -> Path) -> Unit) {
-        picks?.let { onPicked { it } }
+    override fun chooseDocument(request: ExportRequest) {
+        requested = request
+        results?.onDocument(request, document)
+    }
+
+    override fun pickModel() {
+        picks?.let { path -> results?.onModelPicked { import -> import(path) } }
+    }
+}
+
+/** A document that keeps its text, or cannot be written because of [problem]. */
+internal class FakeDocument(private val problem: Exception? = null) : ExportDocument {
+    var text: String? = null
+    var isRemoved = false
+
+    override suspend fun write(text: String) {
+        problem?.let { throw it }
+        this.text = text
+    }
+
+    override suspend fun remove() {
+        isRemoved = true
     }
 }

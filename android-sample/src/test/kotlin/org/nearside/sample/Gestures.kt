@@ -21,8 +21,9 @@ import androidx.compose.ui.test.v2.runSkikoComposeUiTest
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
 
-internal fun play(app: AppModel, platform: Platform, act: SkikoComposeUiTest.() -> Unit) =
+internal fun play(app: AppModel, platform: FakePlatform, act: SkikoComposeUiTest.() -> Unit) =
     runSkikoComposeUiTest(Size(411f, 891f)) {
+        platform.results = app
         setContent { Sample(app, platform, english, dark = false, now = { NOW }) }
         act()
     }

@@ -89,7 +89,11 @@ class MarkdownStreamTest {
     @Test
     fun `marks nest and a link keeps its label's style`() {
         assertEquals(
-            listOf(InlineRun("a ", italic = true), InlineRun("b", bold = true, italic = true), InlineRun(" c", italic = true)),
+            listOf(
+                InlineRun("a ", italic = true),
+                InlineRun("b", bold = true, italic = true),
+                InlineRun(" c", italic = true),
+            ),
             paragraph("*a **b** c*"),
         )
         assertEquals(listOf(InlineRun("x", bold = true, italic = true)), paragraph("***x***"))
@@ -113,9 +117,12 @@ class MarkdownStreamTest {
 
     private companion object {
         val PIECES = listOf(
-            "word", " ", " ", "\n", "\n", "\n\n", "*", "**", "***", "_", "__", "~~", "~", "`", "``", "```", "```kt\n", "~~~\n",
-            "# ", "## ", "#", "> ", ">", "- ", "-", "* ", "+ ", "1. ", "12) ", "|", "|---|---|\n", "|-|", "| a | b |\n", "---\n",
-            "* * *\n", "[", "]", "[l](https://a.b/c_d)", "](https://x", ")", "(", "\\", "\\*", "  ", "    ", "\t", "é", "漢字", "😀",
+            "word", " ", " ", "\n", "\n", "\n\n", "*", "**", "***", "_", "__", "~~", "~", "`", "``", "```", "```kt\n",
+            "~~~\n",
+            "# ", "## ", "#", "> ", ">", "- ", "-", "* ", "+ ", "1. ", "12) ", "|", "|---|---|\n", "|-|",
+            "| a | b |\n", "---\n",
+            "* * *\n", "[", "]", "[l](https://a.b/c_d)", "](https://x", ")", "(", "\\", "\\*", "  ", "    ", "\t", "é",
+            "漢字", "😀",
             "**bold**", "*it*", "`code`", "snake_case", ".", ":", "\r\n", "a*b*c", "==", "1", "\n- item\n", "\n  more",
         )
 

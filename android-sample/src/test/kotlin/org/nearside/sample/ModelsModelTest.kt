@@ -55,7 +55,7 @@ class ModelsModelTest {
     @Test
     fun `a verdict has its reason and its note`() {
         val model = models()
-        model.importModel { Path.of("/own-model.gguf") }.await()
+        model.importModel { import -> import(Path.of("/own-model.gguf")) }.await()
         model.reference = "own-model"
         model.checkTypedFit().await()
         assertEquals(
@@ -73,6 +73,39 @@ class ModelsModelTest {
         model.importModel { throw IOException("no space left on device") }.await()
         assertEquals("no space left on device", model.failure?.text)
         assertFalse(model.isImporting)
+    }
+
+    @Test
+    fun `without a network the checks end at once and sizes are a guess until the user checks again`() {
+        var checks = 0
+        var isOffline = true
+        val demo = demo(fresh = true)
+        val brain = object : Brain by demo {
+            override suspend fun checkFit(reference: String): Fit {
+                checks++
+                return if (isOffline) {
+                    throw BrainError(
+                        "no connection",
+                        FailureReason.Offline,
+                    )
+                } else {
+                    demo.checkFit(reference)
+                }
+            }
+        }
+        val model = ModelsModel(brain, unconfined()).also { it.checkAllFits().await() }
+        assertEquals(1, checks)
+        assertEquals("no connection", model.offline?.text)
+        assertNull(model.failure)
+        assertEquals(emptyMap(), model.unjudged)
+        assertFalse(model.catalogModels.any(model::isChecking))
+        assertEquals(model.catalogModels.map { it.reference }.toSet(), model.guesses.keys)
+        assertEquals("qwen2.5-1.5b", model.recommended?.id)
+        assertEquals(FitLevel.TooLarge, model.guesses[model.catalogModels.last().reference])
+        isOffline = false
+        model.checkAllFits().await()
+        assertNull(model.offline)
+        assertEquals(model.catalogModels.size, model.fits.size)
     }
 
     @Test
@@ -123,13 +156,5 @@ class ModelsModelTest {
         changes.forEach { it.await() }
         assertTrue(model.policy.allowRetention && model.policy.allowTraining)
         assertEquals(AnswerMode.OnlyInCloud to PrivacyLevel.Secret, model.preferences.run { mode to privacy })
-    }
-
-    @Test
-    fun `an amount is read as people write it`() {
-        assertEquals(0.5, SettingsModel.amount(" $0,50 ").getOrThrow())
-        assertNull(SettingsModel.amount("").getOrThrow())
-        assertTrue(SettingsModel.amount("-1").isFailure)
-        assertTrue(SettingsModel.amount("NaN").isFailure)
     }
 }

@@ -5,6 +5,13 @@
 
 package org.nearside.sample
 
+import androidx.compose.material3.Icon
+import androidx.compose.runtime.CompositionLocalProvider
+import androidx.compose.ui.geometry.Size
+import androidx.compose.ui.graphics.Color
+import androidx.compose.ui.graphics.toPixelMap
+import androidx.compose.ui.graphics.vector.ImageVector
+import androidx.compose.ui.platform.LocalLayoutDirection
 import androidx.compose.ui.test.ExperimentalTestApi
 import androidx.compose.ui.test.SkikoComposeUiTest
 import androidx.compose.ui.test.assertIsDisplayed
@@ -23,6 +30,8 @@ import androidx.compose.ui.test.performScrollTo
 import androidx.compose.ui.test.performScrollToNode
 import androidx.compose.ui.test.performTextInput
 import androidx.compose.ui.test.performTextReplacement
+import androidx.compose.ui.test.v2.runSkikoComposeUiTest
+import androidx.compose.ui.unit.LayoutDirection
 import java.nio.file.Path
 import kotlin.test.Test
 import kotlin.test.assertContains
@@ -83,12 +92,12 @@ class UiTest {
         touchSymbol("More actions for “A kind way")
         touch("Export as Markdown")
         waitForIdle()
-        assertEquals("A-kind-way-to-say-no.md", platform.saved?.fileName)
-        assertContains(platform.saved?.text.orEmpty(), "# A kind way to say no")
+        assertEquals("A-kind-way-to-say-no.md", platform.requested?.fileName)
+        assertContains(platform.saved.orEmpty(), "# A kind way to say no")
         touchSymbol("More actions for “A kind way")
         touch("Export as JSON")
         waitForIdle()
-        assertContains(platform.saved?.text.orEmpty(), "\"role\": \"assistant\"")
+        assertContains(platform.saved.orEmpty(), "\"role\": \"assistant\"")
     }
 
     @Test
@@ -314,65 +323,71 @@ class UiTest {
     }
 
     @Test
-    fun `mode sensitivity and policy are changed in the settings`() {
-        val app = app()
+    fun `the first run says once that there is no network`() {
+        val demo = demo(fresh = true)
+        var isOffline = true
+        val app = app(
+            object : Brain by demo {
+                override suspend fun checkFit(reference: String): Fit = if (isOffline) {
+                    throw BrainError(
+                        "no connection",
+                        FailureReason.Offline,
+                    )
+                } else {
+                    demo.checkFit(reference)
+                }
+            },
+        )
         play(app) {
-            touch("Settings")
-            touch("Where answers come from")
-            touch("Device only")
-            touch("Never send")
-            onNodeWithText("Providers that keep messages").performScrollTo()
-            touch("Providers that keep messages")
-            onNodeWithTag("regions").performScrollTo().performTextInput("eu, us")
+            assertEquals(1, onAllNodesWithText("No connection", substring = true).fetchSemanticsNodes().size)
+            doesNotSee("Checking whether it fits")
+            sees("By its size: Fits")
+            isOffline = false
+            touch("Check again")
             waitForIdle()
-            assertEquals(AnswerMode.OnlyOnDevice, app.settings.preferences.mode)
-            assertEquals(PrivacyLevel.Secret, app.settings.preferences.privacy)
-            assertTrue(app.settings.policy.allowRetention)
-            assertEquals(listOf("EU", "US"), app.settings.policy.regions)
-            touchSymbol("Back")
-            touch("Privacy")
-            sees("Your messages stay on this device")
+            doesNotSee("By its size")
+            doesNotSee("No connection")
         }
     }
 
     @Test
-    fun `a typed cap applies and invalid text changes nothing`() {
-        val app = app()
+    fun `an answer that calls a tool shows the call`() {
+        val demo = demo()
+        val app = app(
+            object : Brain by demo {
+                override suspend fun open(chat: ChatId): Chat = demo.open(chat).run {
+                    val call =
+                        MessageEntry(99, Author.Model, toolCalls = listOf(ToolCall("weather", "{\"city\":\"Oslo\"}")))
+                    copy(messages = messages.dropLast(1) + call)
+                }
+            },
+        )
         play(app) {
-            touch("Settings")
-            touch("Limits and spending")
-            sees("$0.31")
-            onNodeWithTag("cap day").performScrollTo().performTextReplacement("1,25")
-            onNodeWithTag("cap month").performScrollTo().performTextReplacement("much")
-            sees("Not an amount")
+            touch("Tides, twice a day")
             waitForIdle()
-            assertEquals(1.25, app.settings.policy.dollarsPerDay)
-            assertEquals(5.0, app.settings.policy.dollarsPerMonth)
+            sees("The model asks for the tool “weather”")
+            sees("{\"city\":\"Oslo\"}")
         }
     }
 
     @Test
-    fun `a provider is added and removed and a sign-in opens its page`() {
-        val app = app()
-        play(app) {
-            touch("Settings")
-            touch("Providers")
-            touch("Add a provider")
-            touch("Groq")
-            onNodeWithTag("key").performScrollTo().performTextInput("gsk-secret")
-            onAllNodes(hasText("Add") and hasClickAction()).onLast().performScrollTo().performClick()
-            waitForIdle()
-            assertEquals(listOf("openrouter", "groq"), app.settings.providers.map { it.name })
-            touchSymbol("Remove Groq")
-            waitForIdle()
-            assertEquals(listOf("openrouter"), app.settings.providers.map { it.name })
-            touch("Sign in at OpenRouter")
-            waitForIdle()
-            assertEquals("https://openrouter.ai/auth", platform.opened)
-            onNodeWithTag("code").performScrollTo().performTextInput("abc")
-            touch("Finish signing in")
-            waitForIdle()
-            assertNull(app.settings.signIn)
+    fun `signs of direction are mirrored from right to left`() {
+        fun pixels(symbol: ImageVector, direction: LayoutDirection): List<Color> {
+            lateinit var pixels: List<Color>
+            runSkikoComposeUiTest(Size(24f, 24f)) {
+                setContent {
+                    CompositionLocalProvider(LocalLayoutDirection provides direction) {
+                        Icon(symbol, contentDescription = null, tint = Color.Black)
+                    }
+                }
+                val image = captureToImage().toPixelMap()
+                val isMirrored = direction == LayoutDirection.Rtl
+                pixels = (0 until 24).flatMap { y -> (0 until 24).map { x -> image[if (isMirrored) 23 - x else x, y] } }
+            }
+            return pixels
+        }
+        for (symbol in listOf(Symbols.Back, Symbols.Next)) {
+            assertEquals(pixels(symbol, LayoutDirection.Ltr), pixels(symbol, LayoutDirection.Rtl))
         }
     }
 
