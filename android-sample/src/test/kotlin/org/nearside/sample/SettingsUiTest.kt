@@ -80,6 +80,11 @@ class SettingsUiTest {
             day.performClick()
             waitForIdle()
             assertEquals(1_000.0 to 0.00005, app.settings.policy.run { dollarsPerDay to dollarsPerMonth })
+            // Typed again as it is shown, which is rounded.
+            onNodeWithTag("cap month").performScrollTo().performTextReplacement("0.00")
+            day.performClick()
+            waitForIdle()
+            assertEquals(0.00005, app.settings.policy.dollarsPerMonth)
             day.performTextReplacement("2,000.5")
             waitForIdle()
             assertEquals(1_000.0, app.settings.policy.dollarsPerDay)
