@@ -43,7 +43,7 @@ app: setup ## runs the Android sample in a window on this desktop, with the real
 screenshots: setup ## writes every screen of the Android sample as a PNG to target/screenshots
 	@scripts/app.sh screenshots
 
-android: setup ## builds the Kotlin library as an AAR and a jar (needs the Android NDK and Gradle)
+android: setup ## writes the Kotlin artifacts into the Maven folder target/maven (needs the Android NDK)
 	@scripts/kotlin.sh android
 
 apple: setup ## builds the Swift package with its XCFramework (needs a Mac with Xcode)

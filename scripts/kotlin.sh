@@ -38,7 +38,7 @@ native() {
   printf 'Building for %s: %s\n' "$abi" "$name"
   env ${features:+GGML_CPU_ARM_ARCH="$features"} CMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON LLAMA_LIB_PROFILE=Release \
     CARGO_TARGET_DIR="$out" cargo ndk --target "$abi" --platform "$api" \
-    build --profile mobile --package nearside-ffi --lib --features testing </dev/null
+    build --profile mobile --package nearside-ffi --lib </dev/null
   mkdir -p "$target/android/jniLibs/$abi"
   cp "$out/$triple/mobile/libnearside_ffi.so" "$target/android/jniLibs/$abi/lib$name.so"
 }

@@ -34,7 +34,7 @@ check_docs() { RUSTDOCFLAGS='-D warnings' cargo doc --release --workspace --lib 
 check_shell() { files '*.sh' .ci/run scripts/phones/ar scripts/phones/cc scripts/phones/cmake | xargs shellcheck; }
 check_python() { files '*.py' | while IFS= read -r file; do python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read(), sys.argv[1])' "$file" 2>&1; done | none; }
 check_kotlin() { scripts/kotlin.sh lint; }
-check_versions() { scripts/kotlin.sh deps; }
+check_versions() { scripts/kotlin.sh check gradle; }
 # Its own check of Swift's style comes with the package's build (scripts/bindings.sh); this is the sample's.
 check_swift() { scripts/bindings.sh format-swift && scripts/ios-sample.sh format; }
 # setup.sh puts it into the cache where the machine has none of its own.

@@ -19,6 +19,11 @@ import pathlib
 import re
 import sys
 
+KOTLIN_TEST_TYPES = {
+    "data": "ScriptedReply TestExchange TestHeader TestHubFile TestRequest",
+    "sealed": "ReplyStep TestHubFault",
+    "open": "TestClock TestHub TestProvider",
+}
 KOTLIN = [
     (r'get\(\) = "detail=\$\{ ?`?detail`? ?\}[^"\n]*"', "get() = `detail`"),
     (r"throw InternalException\((.*)\)$", r"throw NearsideException.Internal(\1, ErrorReason.BUG, null, null)"),
@@ -33,15 +38,25 @@ KOTLIN = [
         r"if (`host` == null) \2new(\3, _status) else \2with_host(\3, FfiConverterTypeDeviceHost.lower(`host`), _status)",
     ),
     (r"^@file:Suppress\(.*\)$", r"\g<0>\n@file:OptIn(NearsideTestingApi::class)"),
-    *((rf"^(?={kind} class {name}\b)", "@NearsideTestingApi\n") for kind, name in (("data", "ScriptedReply"), ("sealed", "ReplyStep"))),
+    *(
+        (rf"^(?={kind} class {name}\b)", "@NearsideTestingApi\n")
+        for kind, names in KOTLIN_TEST_TYPES.items()
+        for name in names.split()
+    ),
+    *((rf"^(?=public interface {name}Interface\b)", "@NearsideTestingApi\n") for name in KOTLIN_TEST_TYPES["open"].split()),
     *(
         (rf"^ *(?=@Throws\(.*\) fun `{name}`\()", r"\g<0>@NearsideTestingApi ")
-        for name in ("scripted", "liveObjects", "panicOnPurpose")
+        for name in "scripted forTests scriptApp tinyModel testTape testChat testRefusal testModels liveObjects panicOnPurpose".split()
     ),
 ]
-TEST_ONLY = r"(?:ScriptedReply|ReplyStep|liveObjects|panicOnPurpose|scripted\()"
+TEST_ONLY = (
+    r"(?:ScriptedReply|ReplyStep|Test(?:Clock|Exchange|Header|Hub|HubFault|HubFile|Provider|Request)\b|liveObjects|panicOnPurpose"
+    r"|(?:scripted|forTests|scriptApp|tinyModel|testChat|testModels|testRefusal|testTape)\()"
+)
 SWIFT = [
     (rf"^(public .*{TEST_ONLY}.*\{{)", r"@_spi(Testing) \1"),
+    # An object's members are as hidden as its class.
+    (r"^(open class Test(?:Clock|Hub|Provider):|public protocol Test(?:Clock|Hub|Provider)Protocol:)", r"@_spi(Testing) \1"),
     (r"^public convenience init\(config: Config\)", "convenience init(configAlone config: Config)"),
     (r"^public static func `open`\(config: Config, host: DeviceHost\? = nil\)", "static func openWithHost(config: Config, host: DeviceHost?)"),
     (r"^public (static func withHost\()", r"\1"),

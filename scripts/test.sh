@@ -6,7 +6,7 @@
 #   rust      the workspace                          android   Android's half of the Kotlin library, under Robolectric
 #   kotlin    the Kotlin library on the JVM          app       the Android sample: every screen, and one flow end to end
 #   swift     the Swift package                      ios       the iOS sample's view models; its views are compiled
-#   phones    the Rust, type-checked for phones      scripts   shell, README.md, and README.md's quick start
+#   phones    the Rust, type-checked for phones      scripts   shell, README.md and its quick start, packages, Xcode's files
 #
 # The last line is `N passed, N failed` over all languages; the logs stay in target/test-logs. A part that fails without a
 # failed test (it did not build, it crashed) counts as one failure; so does a part that ran no test, and, with CI=true, a
@@ -33,7 +33,16 @@ run_android() { "${limit[@]}" scripts/bindings.sh test-android; }
 run_app() { "${limit[@]}" scripts/app.sh test && scripts/app.sh compile-android; }
 run_ios() { "${limit[@]}" scripts/ios-sample.sh test; }
 run_phones() { "${limit[@]}" scripts/check-mobile.sh check; }
-run_scripts() { scripts/lint.sh shell readme && scripts/bindings.sh install && "${limit[@]}" scripts/check-quickstart.sh; }
+run_scripts() {
+  local code=0 check
+  scripts/lint.sh shell readme && scripts/bindings.sh install || code=1
+  for check in 'scripts/kotlin.sh check' scripts/check-quickstart.sh scripts/check-swift-packages.sh \
+    'python3 -B scripts/check-apple-project.py' 'python3 -B scripts/check-apple-project.py --self-test'; do
+    read -r -a words <<<"$check"
+    "${limit[@]}" "${words[@]}" || code=1
+  done
+  return "$code"
+}
 
 # count_PART: reads the runner's output, prints PASSED FAILED SKIPPED.
 count_rust() { # one line for each test binary and each crate's documentation

@@ -52,6 +52,10 @@ pub struct DeviceFacts {
     pub memory_available: Option<u64>,
     /// Connection of the device.
     pub network: Connectivity,
+    /// Whether the user lets the app connect to devices in the local network (Android 17 and later). Unset: unknown, or there is
+    /// no such permission. Not allowed: a server there is refused at once, because the system would only let it time out.
+    #[uniffi(default)]
+    pub local_network_allowed: Option<bool>,
     /// Charge in percent. Unset: no battery, or unknown.
     #[uniffi(default)]
     pub battery_percent: Option<u32>,

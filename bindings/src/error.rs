@@ -145,6 +145,8 @@ pub enum ErrorReason {
     Offline,
     /// The server cannot be reached: check its address and the network.
     Unreachable,
+    /// The app may not use the local network, where the server is: ask the user for that permission.
+    LocalNetworkDenied,
     /// The server was reached and did not answer in time: retry.
     NoResponse,
     /// The connection broke off in the middle: continue or retry.

@@ -167,6 +167,7 @@ pub(crate) fn help(error: &Error, context: &HelpContext) -> String {
             "check the network, or use another hub with `--hub URL`; received data is kept"
         }
         ErrorReason::Unreachable => "check the network; `nearside providers ls` shows the addresses",
+        ErrorReason::LocalNetworkDenied => "allow this program to use the local network in the settings of the system",
         ErrorReason::NoResponse | ErrorReason::Interrupted if hub => "try again; received data is kept",
         ErrorReason::NoResponse | ErrorReason::Interrupted => {
             "send the prompt again, or use another target with `--provider` or `--model`"

@@ -198,6 +198,8 @@ reasons! {
     Offline Network "offline",
     /// The server cannot be reached: check its address and the network.
     Unreachable Network "unreachable",
+    /// The app may not use the local network, where the server is: ask the user for that permission.
+    LocalNetworkDenied Network "local_network_denied",
     /// The server was reached and did not answer in time: retry.
     NoResponse Network "no_response",
     /// The connection broke off in the middle: continue or retry.

@@ -29,8 +29,8 @@ struct FailureTests {
         let actions: [FailureAction: Set<FailureReason>] = [
             .askAgain: [.consentRequired],
             .tryAgain: [
-                .offline, .unreachable, .noResponse, .interrupted, .deadlineExceeded, .providerFault, .storageFailed,
-                .rateLimited, .circuitOpen, .overloaded, .busy, .closed,
+                .offline, .unreachable, .localNetworkDenied, .noResponse, .interrupted, .deadlineExceeded,
+                .providerFault, .storageFailed, .rateLimited, .circuitOpen, .overloaded, .busy, .closed,
             ],
             .startNewChat: [.contextExceeded],
             .showProviders: [.keyMissing, .keyRejected, .keyForbidden],

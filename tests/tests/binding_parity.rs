@@ -146,7 +146,7 @@ fn the_samples_speak_to_the_library_in_few_files_and_use_only_what_is_public() {
         for rest in imports {
             let known = IOS_CALLERS.contains(&name(&path).as_str());
             speakers += 1;
-            // `NearsideGenerated` and `NearsideFFI` are internal to the package.
+            // `NearsideFFI` is internal to the package.
             if rest != "Kit" || !known {
                 wrong.push(format!("{}: import Nearside{rest}", path.display()));
             }

@@ -215,6 +215,7 @@ fn content_goes_where_allowed(
     }
     assert!(facts.device.network != Connectivity::Offline || remote.is_nearby);
     assert!(facts.device.network != Connectivity::Metered || policy.allow_metered || remote.is_nearby);
+    assert!(facts.device.local_network_allowed != Some(false) || !remote.needs_local_network);
 }
 
 fn every_target_is_able_to_answer(needs: &Needs, facts: &Facts, target: &RouteTarget) {
@@ -297,6 +298,7 @@ fn a_decision_among_400_models_is_measured() {
             has_key: at % 11 != 0,
             cooldown_ms: None,
             is_nearby: false,
+            needs_local_network: false,
             is_default: at < 4,
             listing: ModelListing::Known,
             data_policy: DataPolicy {

@@ -153,6 +153,20 @@ enum Articles {
         return provider
     }
 
+    static func hub(_ directory: URL) async throws -> UInt64 {
+        let hub = try LocalHub([.init(repo: "org/tiny", name: "tiny.gguf", bytes: TinyModel.bytes())])
+        let nearside = try Nearside(config: Config(directory: directory.path, hub: hub.url))
+        for try await _ in nearside.download(try ModelRef.parse("hf:org/tiny/tiny.gguf")) {}
+        return hub.bytesSent
+    }
+
+    static func clock(_ lastSecondOfMarch: Date) throws -> Nearside {
+        let clock = FakeClock(at: lastSecondOfMarch)
+        let nearside = try Nearside.scripted(clock: clock) { "Because of the moon." }
+        try clock.advance(by: .seconds(1))
+        return nearside
+    }
+
     static func device(_ config: Config) async throws -> Nearside {
         let host = FakeDeviceHost(network: .metered)
         let nearside = try await Nearside.open(config: config, host: host)

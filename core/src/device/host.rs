@@ -19,6 +19,9 @@ pub struct DeviceFacts {
     pub memory_available: Option<u64>,
     /// Kind of connection.
     pub network: Connectivity,
+    /// Whether the user lets the app connect to devices in the local network (Android 17 and later). Unset: not known, or
+    /// there is no such permission; the connection is tried.
+    pub local_network_allowed: Option<bool>,
     /// Charge in percent. Unset: no battery, or unknown.
     pub battery_percent: Option<u32>,
     /// The user turned power saving on.

@@ -73,8 +73,8 @@ impl Inner {
     /// `Internal` with the host's own text if it panics.
     pub(super) fn host_facts(&self) -> Result<DeviceFacts> {
         let facts = self.local_models.host_facts()?;
-        let before = std::mem::replace(&mut *lock(&self.network), facts.network);
-        if before != facts.network && facts.network != Connectivity::Offline {
+        let before = std::mem::replace(&mut *lock(&self.last_facts), facts);
+        if before.network != facts.network && facts.network != Connectivity::Offline {
             self.forget_failures();
         }
         Ok(facts)

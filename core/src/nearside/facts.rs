@@ -21,8 +21,8 @@ use crate::engine::remote::{
 use crate::error::Result;
 use crate::model::ModelRef;
 use crate::route::{
-    CandidateError, CostRow, Facts, LocalCandidate, ModelListing, Needs, RemoteCandidate, Speed, compare, estimate,
-    privacy,
+    CandidateError, CostRow, Facts, LocalCandidate, ModelListing, Needs, NetworkPath, RemoteCandidate, Speed, compare,
+    estimate, privacy,
 };
 
 /// The input of a routing decision, and what carrying it out needs.
@@ -298,6 +298,7 @@ impl Inner {
                 has_key,
                 cooldown_ms,
                 is_nearby: is_nearby(settings, &model),
+                needs_local_network: remote::needs_local_network(settings),
                 is_default: default.as_ref() == Some(&model.id),
                 listing,
                 data_policy: match model.proxied {
@@ -343,8 +344,16 @@ fn is_only(local: &LocalModel, locals: &[LocalModel], needs: &Needs) -> bool {
 }
 
 /// Returns whether the model runs in the user's own network, which is reached without the internet.
-pub(super) fn is_nearby(settings: &ProviderSettings, model: &RemoteModel) -> bool {
+fn is_nearby(settings: &ProviderSettings, model: &RemoteModel) -> bool {
     !model.proxied && !remote::needs_internet(settings)
+}
+
+/// Returns the networks between this device and the model.
+pub(super) fn network_path(settings: &ProviderSettings, model: &RemoteModel) -> NetworkPath {
+    NetworkPath {
+        is_nearby: is_nearby(settings, model),
+        needs_local_network: remote::needs_local_network(settings),
+    }
 }
 
 /// Measured speeds by target.

@@ -16,7 +16,7 @@ use super::tool_calls::ToolCallTargets;
 use crate::chat::RouteTarget;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::device::Connectivity;
+use crate::device::DeviceFacts;
 use crate::engine::Engine;
 use crate::engine::remote::{CircuitBreaker, ProviderClient, ProviderKind, ProviderSettings, Secret};
 use crate::error::{Error, Result};
@@ -52,8 +52,8 @@ pub(super) struct Inner {
     records: Records,
     /// Active answer per conversation; its id is set once its row exists.
     pub(super) active_answers: Mutex<HashMap<u64, Option<u64>>>,
-    /// Connectivity when the host was last asked.
-    pub(super) network: Mutex<Connectivity>,
+    /// Facts about the device when the host was last asked.
+    pub(super) last_facts: Mutex<DeviceFacts>,
     /// Replaces all engines in tests.
     pub(super) scripted: Option<Arc<dyn Engine>>,
 }
@@ -119,7 +119,7 @@ impl Inner {
             conversations: parts.conversations,
             records: Records::default(),
             active_answers: Mutex::default(),
-            network: Mutex::default(),
+            last_facts: Mutex::default(),
             scripted: parts.scripted,
         }
     }

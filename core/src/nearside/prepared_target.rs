@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::charge::AttemptCost;
-use super::facts::{PlannedRemote, PlannedSource, PlannedTarget, is_nearby};
+use super::facts::{PlannedRemote, PlannedSource, PlannedTarget, network_path};
 use super::history::{TokenCount, fit_history};
 use super::pending::PendingRequest;
 use crate::chat::ChatRequest;
@@ -77,7 +77,7 @@ impl Inner {
         })?;
         self.read_policy()?;
         let policy = self.policy();
-        self.check_network(&settings.name, is_nearby(settings, model))?;
+        self.check_network(&settings.name, network_path(settings, model))?;
         let (list, _) = self.list_of(settings)?;
         let is_own = !model.proxied && remote::must_state_forwarding(settings);
         if is_own && list.models.iter().any(|listed| listed.proxied && listed.id == model.id) {

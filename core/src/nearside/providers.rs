@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::network_path;
 use super::inner::{ProviderRuntime, ServerAddress};
 use super::model_list::ModelList;
 use super::refresh::fetch_list;
@@ -15,7 +16,7 @@ use crate::engine::remote::{
     self, CircuitBreaker, ProviderClient, ProviderKind, ProviderSettings, RemoteModel, Secret, SignIn,
 };
 use crate::error::{Error, Result};
-use crate::route::{check_contact, privacy};
+use crate::route::{NetworkPath, check_contact, privacy};
 
 /// A configured provider and its current state. Contains no credential.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -216,17 +217,17 @@ impl Inner {
     fn check_online(&self, name: &str) -> Result<()> {
         let settings = self.provider(name)?;
         self.read_policy()?;
-        self.check_network(name, !remote::needs_internet(&settings))
+        self.check_network(name, network_path(&settings, &RemoteModel::default()))
     }
 
     /// Asks the host for the network, and checks that it and the policy allow the provider to be contacted. One that is
     /// nearby is reached without the internet.
-    pub(super) fn check_network(&self, name: &str, is_nearby: bool) -> Result<()> {
+    pub(super) fn check_network(&self, name: &str, path: NetworkPath) -> Result<()> {
         // The host is asked only where its answer matters.
-        if is_nearby {
+        if path.is_nearby && !path.needs_local_network {
             return Ok(());
         }
-        check_contact(self.host_facts()?.network, &self.policy(), is_nearby, name)
+        check_contact(&self.host_facts()?, &self.policy(), path, name)
     }
 
     pub(super) fn statuses(&self) -> Result<Vec<ProviderStatus>> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_util::FutureExt;
 use serde_json::Value;
 
+use super::facts::network_path;
 use super::inner::join_result;
 use super::model_list::ListFetch;
 use super::{Inner, blocking, lock};
@@ -242,9 +243,9 @@ impl Inner {
 
     /// Returns whether the network, when the host was last asked, and the policy allow a provider to be contacted.
     fn allows_network(&self, settings: &ProviderSettings) -> bool {
-        let network = *lock(&self.network);
-        let is_nearby = !remote::needs_internet(settings);
-        check_contact(network, &self.policy(), is_nearby, &settings.name).is_ok()
+        let facts = *lock(&self.last_facts);
+        let path = network_path(settings, &RemoteModel::default());
+        check_contact(&facts, &self.policy(), path, &settings.name).is_ok()
     }
 
     /// Returns what the current routing policy makes of a provider as a whole: the constraints on an aggregator's

@@ -123,6 +123,9 @@ pub struct RemoteCandidate {
     /// It runs on an own server on this device or in a private network: it is reached without the internet.
     #[serde(default)]
     pub is_nearby: bool,
+    /// Its server is in the local network, not on this device, whichever way the model takes from there.
+    #[serde(default)]
+    pub needs_local_network: bool,
     /// It is the provider's default model.
     pub is_default: bool,
     /// What the provider's list says of it.

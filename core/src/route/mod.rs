@@ -21,19 +21,29 @@ pub use facts::{
 pub use policy::{ConsentPolicy, RoutingPolicy};
 pub use price::{CostRow, compare};
 
-use crate::device::Connectivity;
+use crate::device::DeviceFacts;
 use crate::error::Result;
 
 /// Checks that a provider may be contacted now: the rule `reachable`, the fetches of model lists and the moment of sending
 /// agree.
 ///
 /// # Errors
-/// `Network` without a connection; `Blocked` if the policy does not allow a metered one.
+/// `Network` without a connection, and without the permission for the local network; `Blocked` if the policy does not allow a
+/// metered one.
 pub(crate) fn check_contact(
-    network: Connectivity,
+    device: &DeviceFacts,
     policy: &RoutingPolicy,
-    is_nearby: bool,
+    path: NetworkPath,
     provider: &str,
 ) -> Result<()> {
-    rules::forbids_contact(network, policy, is_nearby).map_or(Ok(()), |rejection| Err(rejection.into_error(provider)))
+    rules::forbids_contact(device, policy, path).map_or(Ok(()), |rejection| Err(rejection.into_error(provider)))
+}
+
+/// The networks between this device and the model that answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NetworkPath {
+    /// As [`RemoteCandidate::is_nearby`].
+    pub(crate) is_nearby: bool,
+    /// As [`RemoteCandidate::needs_local_network`].
+    pub(crate) needs_local_network: bool,
 }

@@ -80,6 +80,7 @@ fn well_known() -> Vec<RemoteCandidate> {
             has_key: false,
             cooldown_ms: None,
             is_nearby: false,
+            needs_local_network: false,
             is_default: false,
             listing: ModelListing::Known,
             data_policy: DataPolicy::unknown(),

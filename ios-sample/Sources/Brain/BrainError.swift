@@ -38,8 +38,8 @@ protocol ReasonedError: Error {
 /// What the user is told something different about.
 enum FailureReason: String, CaseIterable, Sendable {
     case consentRequired, policyForbids, costCap, contentFiltered, keyMissing, keyRejected, keyForbidden,
-        noCredit, termsNotAccepted, offline, unreachable, noResponse, interrupted, deadlineExceeded,
-        providerFault, contextExceeded, unknownModel, notFound, invalidParameter, modelNotInstalled,
+        noCredit, termsNotAccepted, offline, unreachable, localNetworkDenied, noResponse, interrupted,
+        deadlineExceeded, providerFault, contextExceeded, unknownModel, notFound, invalidParameter, modelNotInstalled,
         modelTooLarge, unsupported, diskFull, accessDenied, damaged, newerVersion, storageFailed, rateLimited,
         circuitOpen, overloaded, busy, closed, bug
 }

@@ -33,6 +33,7 @@ extension FailureReason {
         case .termsNotAccepted: self = .termsNotAccepted
         case .offline: self = .offline
         case .unreachable: self = .unreachable
+        case .localNetworkDenied: self = .localNetworkDenied
         case .noResponse: self = .noResponse
         case .interrupted: self = .interrupted
         case .deadlineExceeded: self = .deadlineExceeded

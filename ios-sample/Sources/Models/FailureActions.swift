@@ -37,8 +37,8 @@ extension FailureReason {
         case .costCap: [.showCaps]
         case .keyMissing, .keyRejected, .keyForbidden: [.showProviders]
         case .noCredit, .termsNotAccepted: [.openPage]
-        case .offline, .unreachable, .noResponse, .interrupted, .deadlineExceeded, .providerFault, .storageFailed,
-            .rateLimited, .circuitOpen, .overloaded, .busy, .closed:
+        case .offline, .unreachable, .localNetworkDenied, .noResponse, .interrupted, .deadlineExceeded,
+            .providerFault, .storageFailed, .rateLimited, .circuitOpen, .overloaded, .busy, .closed:
             [.tryAgain]
         case .contextExceeded: [.startNewChat]
         case .unknownModel, .modelNotInstalled, .modelTooLarge, .unsupported, .damaged, .diskFull: [.showModels]

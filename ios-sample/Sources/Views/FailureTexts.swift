@@ -17,6 +17,7 @@ extension FailureReason {
         case .termsNotAccepted: Strings.failureTermsNotAccepted()
         case .offline: Strings.failureOffline()
         case .unreachable: Strings.failureUnreachable()
+        case .localNetworkDenied: Strings.failureLocalNetworkDenied()
         case .noResponse: Strings.failureNoResponse()
         case .interrupted: Strings.failureInterrupted()
         case .deadlineExceeded: Strings.failureDeadlineExceeded()

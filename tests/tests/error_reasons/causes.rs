@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nearside::chat::{ChatMessage, ChatRequest, RequestLimits, RoutingMode};
 use nearside::device::{Connectivity, DeviceFacts, Host};
-use nearside::engine::remote::Secret;
+use nearside::engine::remote::{ProviderSettings, Secret};
 use nearside::model::{FitOptions, ModelRef};
 use nearside::route::{ConsentPolicy, RouteDecision, RoutingPolicy};
 use nearside::{Config, Error, ErrorReason, Nearside};
@@ -27,6 +27,7 @@ const TOKEN: &str = "hf_canary";
 pub(crate) async fn play_all() -> Vec<(ErrorReason, Error)> {
     let mut played = hub_refusals().await;
     played.extend(transfers().await);
+    played.push((R::LocalNetworkDenied, local_network().await));
     played.extend(providers().await);
     played.extend(this_device().await);
     played
@@ -110,6 +111,39 @@ async fn transfers() -> Vec<(ErrorReason, Error)> {
     let stream = nearside.download(reference());
     played.push((R::Offline, stream.next_batch().await.expect_err("offline")));
     played
+}
+
+/// A server in the local network, which the system lets the app not use.
+async fn local_network() -> Error {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nearside =
+        Nearside::with_host(Config::new(folder.path().to_string_lossy()), Arc::new(ShutHost)).expect("it opens");
+    let server = ProviderSettings {
+        allow_http: true,
+        model: Some("qwen3".to_owned()),
+        ..settings(Dialect::Ollama, "http://192.168.7.9:11434")
+    };
+    nearside.add_provider(server).await.expect("set up");
+    let request = ChatRequest {
+        mode: RoutingMode::OnlyInCloud,
+        ..hello()
+    };
+    let answer = collect_answer(&nearside.chat(request)).await;
+    answer.end.expect_err("it is not asked")
+}
+
+/// A host whose user does not let the app use the local network.
+#[derive(Debug)]
+struct ShutHost;
+
+impl Host for ShutHost {
+    fn facts(&self) -> DeviceFacts {
+        DeviceFacts {
+            network: Connectivity::Unmetered,
+            local_network_allowed: Some(false),
+            ..DeviceFacts::default()
+        }
+    }
 }
 
 /// The policy and the request exclude a provider; it breaks off in the middle of an answer.

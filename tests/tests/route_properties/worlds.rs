@@ -124,7 +124,7 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
         prop::bool::weighted(0.1),
         any::<bool>(),
         prop::bool::weighted(0.05),
-        prop::bool::weighted(0.2),
+        (prop::bool::weighted(0.2), prop::bool::weighted(0.2)),
     );
     let what = (
         prop::option::of(count()),
@@ -133,7 +133,8 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
     );
     (who, what, rarely(date()), terms(), figure(), speed()).prop_map(
         |(who, (context, abilities, price), retires, data_policy, quality, speed)| {
-            let ((provider, kind), id, has_key, circuit_open, is_default, unverified, is_nearby) = who;
+            let ((provider, kind), id, has_key, circuit_open, is_default, unverified, path) = who;
+            let (is_nearby, needs_local_network) = path;
             let listing = match unverified {
                 false => ModelListing::Known,
                 true if is_default => ModelListing::Unlisted,
@@ -155,6 +156,7 @@ fn remote() -> impl Strategy<Value = RemoteCandidate> {
                 has_key,
                 cooldown_ms,
                 is_nearby,
+                needs_local_network,
                 is_default,
                 listing,
                 data_policy,
@@ -212,10 +214,12 @@ fn device() -> impl Strategy<Value = DeviceFacts> {
         ThermalState::Critical,
     ]);
     let battery = prop::option::of(0..=100_u32);
-    (network, heat, battery, any::<bool>(), any::<bool>()).prop_map(
-        |(network, heat, battery_percent, low_power, memory_pressure)| DeviceFacts {
+    let allowed = prop::option::of(any::<bool>());
+    (network, allowed, heat, battery, any::<bool>(), any::<bool>()).prop_map(
+        |(network, local_network_allowed, heat, battery_percent, low_power, memory_pressure)| DeviceFacts {
             memory_available: None,
             network,
+            local_network_allowed,
             battery_percent,
             low_power,
             heat,

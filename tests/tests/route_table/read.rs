@@ -190,6 +190,7 @@ impl Situation {
             ("spent-month", usd) => facts.spent.month = number(usd)?,
             ("today", date) => facts.today = date.into(),
             ("offline", "") => device.network = Connectivity::Offline,
+            ("no-lan", "") => device.local_network_allowed = Some(false),
             ("metered", "") => device.network = Connectivity::Metered,
             ("unmetered", "") => device.network = Connectivity::Unmetered,
             ("battery", percent) => device.battery_percent = Some(number(percent)? as u32),
@@ -260,6 +261,7 @@ fn candidate(text: &str) -> Result<(String, Candidate), String> {
             has_key: true,
             cooldown_ms: None,
             is_nearby: false,
+            needs_local_network: false,
             is_default: false,
             listing: ModelListing::Known,
             data_policy: DataPolicy::default(),
@@ -326,6 +328,10 @@ fn set_remote(remote: &mut RemoteCandidate, field: &str, value: &str) -> Result<
         ("price", price) => remote.model.price = Some(self::price(price)?),
         ("retires", date) => remote.model.retires = Some(date.into()),
         ("own", "") => (*terms, remote.is_nearby) = (DataPolicy::own_server(), true),
+        ("own-lan", "") => {
+            *terms = DataPolicy::own_server();
+            (remote.is_nearby, remote.needs_local_network) = (true, true);
+        }
         ("own-far", "") => (*terms, remote.is_nearby) = (DataPolicy::own_server(), false),
         ("unknown-terms", "") => *terms = DataPolicy::unknown(),
         ("region", region) => terms.region = region.into(),

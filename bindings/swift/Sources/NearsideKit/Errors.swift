@@ -101,6 +101,7 @@ extension NearsideError: LocalizedError, CustomStringConvertible {
         case .termsNotAccepted: "Accept the terms on the model's page."
         case .offline: "Try again when there is a connection."
         case .unreachable: "Check the address and the network."
+        case .localNetworkDenied: "Allow the app to use the local network, in the system's settings."
         case .noResponse, .interrupted, .storageFailed: "Try again."
         case .deadlineExceeded: "Allow more time."
         case .providerFault: "Try again, or use another provider."

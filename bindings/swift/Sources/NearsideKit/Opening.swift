@@ -24,7 +24,8 @@ extension Nearside {
 
     /// Opens the library with these settings. Creates its directories if they are missing, and loads no model.
     public static func open(config: Config, host: (any DeviceHost)? = nil) async throws -> Nearside {
-        try await openWithHost(config: config, host: host ?? systemHost())
+        try LaunchScript.play()
+        return try await openWithHost(config: config, host: host ?? systemHost())
     }
 
     /// Opens the library in one directory, and waits for the disk. An app uses ``open(host:)``, which does not, and which
@@ -36,6 +37,7 @@ extension Nearside {
     /// Opens the library with these settings, and waits for the disk: milliseconds, or seconds while data moves to a new
     /// data directory.
     public convenience init(config: Config, host: (any DeviceHost)? = nil) throws {
+        try LaunchScript.play()
         if let host = host ?? Nearside.systemHost() {
             // UniFFI turns a named constructor into a static function; `self` gets a handle of its own, cloned from it.
             self.init(unsafeFromHandle: try Nearside.withHost(config: config, host: host).uniffiCloneHandle())

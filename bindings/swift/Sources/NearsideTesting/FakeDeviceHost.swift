@@ -1,6 +1,7 @@
 // A device host whose facts a test sets: an app's behaviour without a network, on a hot phone or under memory pressure,
 // without such a phone. The library asks the host before each decision, so that a change applies to the next one.
 
+import Foundation
 @_exported import NearsideKit
 
 /// A device of a test. Its facts are those of a cool phone with an unmetered network, until the test changes them.
@@ -38,6 +39,11 @@ public final class FakeDeviceHost: DeviceHost {
         now.with { $0.network = network }
     }
 
+    /// Sets whether the user lets the app use the local network. `nil`: there is no such permission.
+    public func simulateLocalNetwork(allowed: Bool?) {
+        now.with { $0.localNetworkAllowed = allowed }
+    }
+
     /// Sets the charge of the battery. `nil`: none, or unknown.
     public func simulateBattery(percent: UInt32?) {
         now.with { $0.batteryPercent = percent }
@@ -72,5 +78,19 @@ public final class FakeDeviceHost: DeviceHost {
     /// Moves the app back to the foreground.
     public func simulateForeground(_ nearside: Nearside) throws {
         try nearside.notify(event: .foreground)
+    }
+}
+
+/// A value protected by a lock.
+private final class Guarded<Value: Sendable>: @unchecked Sendable {
+    private let lock = NSLock()
+    private var value: Value
+
+    init(_ value: Value) {
+        self.value = value
+    }
+
+    func with<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
+        try lock.withLock { try body(&value) }
     }
 }

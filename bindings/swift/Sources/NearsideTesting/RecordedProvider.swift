@@ -1,10 +1,10 @@
 // A provider on the loopback interface that replays recorded exchanges: an app's tests exercise routing, consent,
-// receipts and the requests that leave the device, without network access, a key or costs.
+// receipts and the requests that leave the device, without network access, a key or costs. The server is in the library.
 //
 // `nearside-provider record --upstream URL --out FILE` writes a tape: one exchange per line, without secrets.
 
 import Foundation
-@_exported import NearsideKit
+@_exported @_spi(Testing) import NearsideKit
 
 /// Replays recorded exchanges until this object is released.
 ///
@@ -15,37 +15,22 @@ import Foundation
 /// method and path, since a body may contain a date; otherwise the last one with its method and path. A request without
 /// a match gets a 404. Recorded delays are not replayed.
 public final class RecordedProvider: Sendable {
-    private let server: LoopbackServer
-    private let tape: Tape
+    private let provider: TestProvider
+    /// The server's address, without a path.
+    public let url: String
 
     /// Loads a tape.
     /// - Throws: the error of reading the file, or `NearsideError.InvalidRequest` for a line that is not an exchange.
     public convenience init(tape file: URL) throws {
-        let lines = String(decoding: try Data(contentsOf: file), as: UTF8.self).split(separator: "\n")
-        let exchanges = try lines.enumerated().map { number, line in
-            guard let exchange = RecordedExchange(line: String(line)) else {
-                throw NearsideError(
-                    kind: .invalidRequest, reason: .invalidParameter,
-                    detail: "line \(number + 1) of the tape is not an exchange: record it with `nearside-provider`")
-            }
-            return exchange
-        }
-        try self.init(exchanges)
+        let text = String(decoding: try Data(contentsOf: file), as: UTF8.self)
+        try self.init(testTape(text: text).map(RecordedExchange.init))
     }
 
     /// Replays these exchanges.
     public init(_ exchanges: [RecordedExchange]) throws {
-        let tape = Tape(exchanges)
-        self.tape = tape
-        server = try LoopbackServer { tape.response(to: $0) }
+        provider = try TestProvider.start(exchanges: exchanges.map(\.exchange))
+        url = try provider.url()
     }
-
-    deinit {
-        server.stop()
-    }
-
-    /// The server's address, without a path.
-    public var url: String { "http://127.0.0.1:\(server.port)" }
 
     /// Returns the settings for `addProvider`. `path` is the end of the provider's base address.
     public func settings(
@@ -55,7 +40,12 @@ public final class RecordedProvider: Sendable {
     }
 
     /// All requests received so far: the content that left the device.
-    public var requests: [RecordedRequest] { tape.requests }
+    public var requests: [RecordedRequest] {
+        // A list in memory: the call fails only by a bug of the library.
+        ((try? provider.requests()) ?? []).map {
+            RecordedRequest(method: $0.method, path: $0.path, body: $0.body)
+        }
+    }
 }
 
 /// A request to a provider, without its headers and thus without the key.
@@ -97,47 +87,41 @@ public struct RecordedExchange: Sendable, Equatable {
     public static func chat(
         _ text: String, model: String = "recorded", path: String = "/v1/chat/completions", isWhole: Bool = true
     ) -> RecordedExchange {
-        func event(_ delta: [String: String], finish: String? = nil, usage: [String: Int]? = nil) -> Data {
-            var event: [String: Any] = [
-                "id": "recorded", "object": "chat.completion.chunk", "created": 0, "model": model,
-                "choices": [["index": 0, "delta": delta, "finish_reason": finish ?? NSNull()] as [String: Any]],
-            ]
-            event["usage"] = usage
-            // A dictionary of strings and numbers is always JSON.
-            let json = (try? JSONSerialization.data(withJSONObject: event)) ?? Data()
-            return Data("data: ".utf8) + json + Data("\n\n".utf8)
-        }
-        let words = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-        var pieces = words.enumerated().map { event(["content": $0 == 0 ? $1 : " " + $1]) }
-        if isWhole {
-            let tokens = words.count
-            pieces.append(
-                event(
-                    [:], finish: "stop",
-                    usage: ["prompt_tokens": tokens, "completion_tokens": tokens, "total_tokens": tokens * 2]))
-            pieces.append(Data("data: [DONE]\n\n".utf8))
-        }
-        return RecordedExchange(
-            RecordedRequest(method: "POST", path: path), headers: [["content-type", "text/event-stream"]],
-            pieces: pieces, isWhole: isWhole)
+        made(try testChat(text: text, model: model, path: path, isWhole: isWhole))
     }
 
     /// Returns a chat that fails with this HTTP status.
     public static func refusal(
         status: Int, _ message: String = "recorded", path: String = "/v1/chat/completions"
     ) -> RecordedExchange {
-        let body = try? JSONSerialization.data(withJSONObject: ["error": ["message": message]])
-        return RecordedExchange(
-            RecordedRequest(method: "POST", path: path), status: status,
-            headers: [["content-type", "application/json"]], pieces: [body ?? Data()])
+        made(try testRefusal(status: UInt16(clamping: status), message: message, path: path))
     }
 
     /// Returns a model list.
     public static func models(_ ids: String..., path: String = "/v1/models") -> RecordedExchange {
-        let list: [String: Any] = ["object": "list", "data": ids.map { ["id": $0, "object": "model"] }]
-        let body = try? JSONSerialization.data(withJSONObject: list)
-        return RecordedExchange(
-            RecordedRequest(method: "GET", path: path), headers: [["content-type", "application/json"]],
-            pieces: [body ?? Data()])
+        made(try testModels(ids: ids, path: path))
+    }
+
+    init(_ exchange: TestExchange) {
+        self.init(
+            RecordedRequest(method: exchange.method, path: exchange.path, body: exchange.body),
+            status: Int(exchange.status), headers: exchange.headers.map { [$0.name, $0.value] },
+            pieces: exchange.pieces, isWhole: exchange.isWhole)
+    }
+
+    var exchange: TestExchange {
+        TestExchange(
+            method: request.method, path: request.path, body: request.body, status: UInt16(clamping: status),
+            headers: headers.map { TestHeader(name: $0.first ?? "", value: $0.last ?? "") }, pieces: pieces,
+            isWhole: isWhole)
+    }
+
+    /// Returns what the library made. It fails only by a bug, which is then the answer of the provider.
+    private static func made(_ exchange: @autoclosure () throws -> TestExchange) -> RecordedExchange {
+        do {
+            return RecordedExchange(try exchange())
+        } catch {
+            return RecordedExchange(RecordedRequest(method: "", path: ""), status: 500, pieces: [])
+        }
     }
 }

@@ -16,25 +16,38 @@ extension Nearside {
     ///     }
     ///
     /// Text is sent word by word, with a `pause` before each. Everything else is real: routes, receipts and
-    /// conversations, stored in `directory` or a temporary one.
+    /// conversations, stored in `directory` or a temporary one, with the facts of `host` and dated by `clock`.
     public static func scripted(
-        directory: URL? = nil, pause: Duration = .zero, @ScriptBuilder _ steps: () -> [ReplyStep]
+        directory: URL? = nil, pause: Duration = .zero, host: (any DeviceHost)? = nil, clock: FakeClock? = nil,
+        @ScriptBuilder _ steps: () -> [ReplyStep]
     ) throws -> Nearside {
-        try scripted(steps(), directory: directory, pause: pause)
+        try scripted(steps(), directory: directory, pause: pause, host: host, clock: clock)
     }
 
     /// Opens a library that answers every request with an array of steps.
     public static func scripted(
-        _ steps: [ReplyStep], directory: URL? = nil, pause: Duration = .zero
+        _ steps: [ReplyStep], directory: URL? = nil, pause: Duration = .zero, host: (any DeviceHost)? = nil,
+        clock: FakeClock? = nil
     ) throws -> Nearside {
-        let directory = directory ?? scratch.appending(component: UUID().uuidString)
-        let (seconds, attoseconds) = pause.components
-        return try scripted(
-            config: Config(directory: directory.path),
-            script: ScriptedReply(
-                steps: steps.map(\.step),
-                chunkDelayMs: UInt32(clamping: seconds * 1000 + attoseconds / 1_000_000_000_000_000)))
+        try forTests(
+            config: Config(directory: (directory ?? freshDirectory()).path), script: script(steps, pause),
+            host: host, clock: clock?.clock, inMemory: false)
     }
+
+    /// Opens a library for `#Preview`: it answers with these steps, opens no database, and forgets everything at its end.
+    public static func preview(@ScriptBuilder _ steps: () -> [ReplyStep]) throws -> Nearside {
+        try forTests(
+            config: Config(directory: freshDirectory().path), script: script(steps(), .zero), host: nil, clock: nil,
+            inMemory: true)
+    }
+
+    private static func script(_ steps: [ReplyStep], _ pause: Duration) -> ScriptedReply {
+        ScriptedReply(steps: steps.map(\.step), chunkDelayMs: UInt32(clamping: pause.milliseconds))
+    }
+}
+
+private func freshDirectory() -> URL {
+    scratch.appending(component: UUID().uuidString)
 }
 
 private let scratch: URL = {

@@ -208,6 +208,12 @@ pub fn needs_internet(settings: &ProviderSettings) -> bool {
     !is_own_server(settings) || base_url(settings).is_ok_and(|url| !is_private(&url))
 }
 
+/// Returns whether the server is another device in the local network, as far as its address tells.
+#[must_use]
+pub fn needs_local_network(settings: &ProviderSettings) -> bool {
+    base_url(settings).is_ok_and(|url| is_private(&url) && !is_loopback(&url))
+}
+
 fn bearer_header(secret: &Secret) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&Zeroizing::new(format!("Bearer {}", secret.expose())))
         .map_err(|_| Error::unauthorized("the key contains invalid characters; copy it again"))?;

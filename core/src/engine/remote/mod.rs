@@ -46,7 +46,7 @@ pub use circuit::CircuitBreaker;
 pub use context::{DEFAULT_MAX_CONTEXT, ollama_context, usable_context};
 pub use dialect::ProviderKind;
 pub use forwarding::{forwarded_now, must_state_forwarding};
-pub use http::{ProviderClient, base_url, is_own_server, needs_internet, origin};
+pub use http::{ProviderClient, base_url, is_own_server, needs_internet, needs_local_network, origin};
 pub use learned::{LearnedFacts, StatementTime};
 pub use models::{FetchedModels, fetch_models, list_models, openrouter_providers};
 pub use provider::{

@@ -4,9 +4,10 @@
 //! device is offline or its connection is metered.
 
 use super::{Candidate, CandidateSource, Rejection, RoutingContext};
-use crate::device::{Connectivity, ThermalState};
+use crate::device::{Connectivity, DeviceFacts, ThermalState};
 use crate::error::{ErrorKind, ErrorReason};
 use crate::model::FitVerdict;
+use crate::route::NetworkPath;
 use crate::route::facts::{ModelListing, RemoteCandidate};
 use crate::route::policy::RoutingPolicy;
 
@@ -16,7 +17,11 @@ pub(super) fn reachable(context: RoutingContext<'_>, candidate: &Candidate<'_>) 
         return None;
     };
     let provider = &remote.provider;
-    let rejection = forbids_contact(context.facts.device.network, context.policy, remote.is_nearby);
+    let path = NetworkPath {
+        is_nearby: remote.is_nearby,
+        needs_local_network: remote.needs_local_network,
+    };
+    let rejection = forbids_contact(&context.facts.device, context.policy, path);
     if rejection.is_some() {
         return rejection;
     }
@@ -92,15 +97,23 @@ fn check_listing(remote: &RemoteCandidate) -> Option<Rejection> {
     }
 }
 
-/// Rejects any contact to a server: there is no network to it, or the policy does not allow to use that network. A
+/// Rejects any contact to a server: there is no network to it, or neither system nor policy allows to use that network. A
 /// server that is nearby is reached without the internet.
 pub(in crate::route) fn forbids_contact(
-    network: Connectivity,
+    device: &DeviceFacts,
     policy: &RoutingPolicy,
-    is_nearby: bool,
+    path: NetworkPath,
 ) -> Option<Rejection> {
-    match network {
-        _ if is_nearby => None,
+    if path.needs_local_network && device.local_network_allowed == Some(false) {
+        return Some(Rejection::new(
+            ErrorKind::Network,
+            ErrorReason::LocalNetworkDenied,
+            "its server is in the local network, which this app may not use",
+            "allow it in the settings of the system",
+        ));
+    }
+    match device.network {
+        _ if path.is_nearby => None,
         Connectivity::Offline => Some(Rejection::new(
             ErrorKind::Network,
             ErrorReason::Offline,

@@ -34,6 +34,7 @@ enum class FailureReason {
     TermsNotAccepted,
     Offline,
     Unreachable,
+    LocalNetworkDenied,
     NoResponse,
     Interrupted,
     DeadlineExceeded,
@@ -57,8 +58,6 @@ enum class FailureReason {
     Closed,
     Bug,
 
-    /** Of this app: the user did not allow the local network. */
-    LocalNetworkDenied,
 }
 
 /** Runs the work and returns its failure, or `null`. */

@@ -47,6 +47,7 @@ internal fun ErrorReason.failureReason(): FailureReason = when (this) {
     ErrorReason.TERMS_NOT_ACCEPTED -> FailureReason.TermsNotAccepted
     ErrorReason.OFFLINE -> FailureReason.Offline
     ErrorReason.UNREACHABLE -> FailureReason.Unreachable
+    ErrorReason.LOCAL_NETWORK_DENIED -> FailureReason.LocalNetworkDenied
     ErrorReason.NO_RESPONSE -> FailureReason.NoResponse
     ErrorReason.INTERRUPTED -> FailureReason.Interrupted
     ErrorReason.DEADLINE_EXCEEDED -> FailureReason.DeadlineExceeded

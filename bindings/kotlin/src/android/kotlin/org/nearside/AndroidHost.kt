@@ -8,6 +8,7 @@ package org.nearside
 
 import android.app.ActivityManager
 import android.content.Context
+import android.content.pm.PackageManager
 import android.net.ConnectivityManager
 import android.net.NetworkCapabilities
 import android.os.BatteryManager
@@ -32,6 +33,7 @@ class AndroidHost(context: Context) : DeviceHost {
         return DeviceFacts(
             memoryAvailable = memory?.let(::availableBytes),
             network = factOrNull { network() } ?: Connectivity.UNKNOWN,
+            localNetworkAllowed = factOrNull { isLocalNetworkAllowed() },
             batteryPercent = factOrNull { batteryPercent() },
             lowPower = factOrNull { service<PowerManager>()?.isPowerSaveMode } ?: false,
             heat = factOrNull { heat() } ?: ThermalState.NOMINAL,
@@ -51,6 +53,15 @@ class AndroidHost(context: Context) : DeviceHost {
         return network(capabilities::hasCapability)
     }
 
+    /**
+     * Null if there is no such permission: before Android 17, and for an app that targets an earlier one. Without the permission
+     * a connection to the local network times out instead of failing.
+     */
+    private fun isLocalNetworkAllowed(): Boolean? {
+        if (minOf(Build.VERSION.SDK_INT, context.applicationInfo.targetSdkVersion) < ANDROID_17) return null
+        return context.checkSelfPermission(ACCESS_LOCAL_NETWORK) == PackageManager.PERMISSION_GRANTED
+    }
+
     private fun batteryPercent(): UInt? = service<BatteryManager>()
         ?.getIntProperty(BatteryManager.BATTERY_PROPERTY_CAPACITY)
         // A device without a battery returns Integer.MIN_VALUE.
@@ -63,6 +74,10 @@ class AndroidHost(context: Context) : DeviceHost {
 
     private inline fun <reified S> service(): S? = context.getSystemService(S::class.java)
 }
+
+// Not in the SDK that the library is compiled with.
+private const val ANDROID_17 = 37
+private const val ACCESS_LOCAL_NETWORK = "android.permission.ACCESS_LOCAL_NETWORK"
 
 /** Returns the bytes that the app can still allocate: below the threshold the system kills processes. Never 0, which is "not known". */
 private fun availableBytes(memory: ActivityManager.MemoryInfo): ULong =

@@ -56,6 +56,23 @@ class AndroidHostTest {
     }
 
     @Test
+    fun theLocalNetworkNeedsAPermissionSinceAndroid17() {
+        val permission = "android.permission.ACCESS_LOCAL_NETWORK"
+        assertEquals(null, host.facts().localNetworkAllowed)
+        val before = Build.VERSION.SDK_INT
+        try {
+            ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", 37)
+            assertEquals(null, host.facts().localNetworkAllowed, "the app targets an earlier version")
+            context.applicationInfo.targetSdkVersion = 37
+            assertEquals(false, host.facts().localNetworkAllowed)
+            shadowOf(RuntimeEnvironment.getApplication()).grantPermissions(permission)
+            assertEquals(true, host.facts().localNetworkAllowed)
+        } finally {
+            ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", before)
+        }
+    }
+
+    @Test
     fun theSevenThermalStepsAreFour() {
         val heats = (PowerManager.THERMAL_STATUS_NONE..PowerManager.THERMAL_STATUS_SHUTDOWN).map { status ->
             shadowOf(power).setCurrentThermalStatus(status)

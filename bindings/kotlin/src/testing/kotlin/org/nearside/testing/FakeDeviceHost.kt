@@ -31,7 +31,7 @@ public class FakeDeviceHost(
     memoryPressure: Boolean = false,
 ) : DeviceHost {
     private val current =
-        AtomicReference(DeviceFacts(memoryAvailable, network, batteryPercent, lowPower, heat, memoryPressure))
+        AtomicReference(DeviceFacts(memoryAvailable, network, null, batteryPercent, lowPower, heat, memoryPressure))
 
     override fun facts(): DeviceFacts = current.get()
 
@@ -40,6 +40,9 @@ public class FakeDeviceHost(
 
     /** Sets the connection: `OFFLINE` when it is lost, `METERED` for mobile data. */
     public fun simulateNetwork(network: Connectivity): Unit = update { it.copy(network = network) }
+
+    /** Sets whether the user lets the app use the local network; null: there is no such permission. */
+    public fun simulateLocalNetwork(allowed: Boolean?): Unit = update { it.copy(localNetworkAllowed = allowed) }
 
     /** Sets the charge of the battery. Null: none, or unknown. */
     public fun simulateBattery(percent: UInt?): Unit = update { it.copy(batteryPercent = percent) }

@@ -1,14 +1,16 @@
 /*
  * One request to a provider and its response: written by hand for a test, or read from a tape.
  */
+@file:OptIn(NearsideTestingApi::class)
+
 package org.nearside.testing
 
-import kotlinx.serialization.json.JsonObjectBuilder
-import kotlinx.serialization.json.addJsonObject
-import kotlinx.serialization.json.buildJsonObject
-import kotlinx.serialization.json.put
-import kotlinx.serialization.json.putJsonArray
-import kotlinx.serialization.json.putJsonObject
+import org.nearside.NearsideTestingApi
+import org.nearside.TestExchange
+import org.nearside.TestHeader
+import org.nearside.testChat
+import org.nearside.testModels
+import org.nearside.testRefusal
 
 /** A request that a provider received. Headers are not recorded, and so no key. */
 public data class RecordedRequest(
@@ -29,6 +31,24 @@ public class RecordedExchange(
     /** Whether the body is complete; false if the connection broke. */
     public val isWhole: Boolean = true,
 ) {
+    internal constructor(exchange: TestExchange) : this(
+        RecordedRequest(exchange.method, exchange.path, exchange.body),
+        exchange.pieces,
+        exchange.status.toInt(),
+        exchange.headers.map { it.name to it.value },
+        exchange.isWhole,
+    )
+
+    internal fun toTestExchange(): TestExchange = TestExchange(
+        request.method,
+        request.path,
+        request.body,
+        status.toUShort(),
+        headers.map { (name, value) -> TestHeader(name, value) },
+        pieces,
+        isWhole,
+    )
+
     public companion object {
         /**
          * Returns a chat whose response streams [text] word by word, in the shape of OpenAI's API. The connection
@@ -39,73 +59,17 @@ public class RecordedExchange(
             model: String = "recorded",
             path: String = "/v1/chat/completions",
             isWhole: Boolean = true,
-        ): RecordedExchange {
-            val words = text.split(' ').mapIndexed { index, word -> if (index == 0) word else " $word" }
-            val pieces = words.map { event(model, content = it) }
-            val end = listOf(event(model, tokens = words.size), "data: [DONE]\n\n".toByteArray())
-            return RecordedExchange(
-                RecordedRequest("POST", path),
-                if (isWhole) pieces + end else pieces,
-                headers = listOf("content-type" to "text/event-stream"),
-                isWhole = isWhole,
-            )
-        }
+        ): RecordedExchange = RecordedExchange(testChat(text, model, path, isWhole))
 
         /** Returns a chat that the provider rejects with this HTTP status. */
         public fun refusal(
             status: Int,
             message: String = "recorded",
             path: String = "/v1/chat/completions",
-        ): RecordedExchange = json(RecordedRequest("POST", path), status) {
-            putJsonObject("error") { put("message", message) }
-        }
+        ): RecordedExchange = RecordedExchange(testRefusal(status.toUShort(), message, path))
 
         /** Returns a request for the model list and its response. */
         public fun models(vararg ids: String, path: String = "/v1/models"): RecordedExchange =
-            json(RecordedRequest("GET", path)) {
-                put("object", "list")
-                putJsonArray("data") {
-                    for (id in ids) {
-                        addJsonObject {
-                            put("id", id)
-                            put("object", "model")
-                        }
-                    }
-                }
-            }
-
-        internal fun json(
-            request: RecordedRequest,
-            status: Int = 200,
-            body: JsonObjectBuilder.() -> Unit,
-        ): RecordedExchange {
-            val bytes = buildJsonObject(body).toString().toByteArray()
-            return RecordedExchange(request, listOf(bytes), status, listOf("content-type" to "application/json"))
-        }
-
-        /** Encodes one event of the stream: a word, or the end with its usage. */
-        private fun event(model: String, content: String? = null, tokens: Int = 0): ByteArray {
-            val event = buildJsonObject {
-                put("id", "recorded")
-                put("object", "chat.completion.chunk")
-                put("created", 0)
-                put("model", model)
-                putJsonArray("choices") {
-                    addJsonObject {
-                        put("index", 0)
-                        putJsonObject("delta") { content?.let { put("content", it) } }
-                        put("finish_reason", if (content == null) "stop" else null)
-                    }
-                }
-                if (content == null) {
-                    putJsonObject("usage") {
-                        put("prompt_tokens", tokens)
-                        put("completion_tokens", tokens)
-                        put("total_tokens", 2 * tokens)
-                    }
-                }
-            }
-            return "data: $event\n\n".toByteArray()
-        }
+            RecordedExchange(testModels(ids.toList(), path))
     }
 }

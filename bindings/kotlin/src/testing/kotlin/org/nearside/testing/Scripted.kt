@@ -14,26 +14,43 @@ package org.nearside.testing
 import kotlin.io.path.createTempDirectory
 import kotlin.time.Duration
 import org.nearside.Config
+import org.nearside.DeviceHost
 import org.nearside.ErrorKind
 import org.nearside.ErrorReason
 import org.nearside.Nearside
 import org.nearside.NearsideTestingApi
 import org.nearside.ReplyStep
 import org.nearside.ScriptedReply
+import org.nearside.scriptApp
 
 /**
  * Returns a library whose `chat` plays these steps for any request; without steps, answers are empty. Everything else
- * (models, conversations) is real and stored in [directory], by default a temporary one. [pause] is the delay before
- * each word.
+ * (models, conversations) is real and stored in [directory], by default a temporary one, with the facts of [host] and dated
+ * by [clock]. [pause] is the delay before each word.
  */
 public fun scripted(
     directory: String = freshDirectory(),
     pause: Duration = Duration.ZERO,
+    host: DeviceHost? = null,
+    clock: FakeClock? = null,
     steps: ScriptBuilder.() -> Unit = {},
-): Nearside {
-    val script = ScriptedReply(ScriptBuilder().apply(steps).steps, pause.inWholeMilliseconds.toUInt())
-    return Nearside.scripted(Config(directory), script)
-}
+): Nearside = Nearside.forTests(Config(directory), script(pause, steps), host, clock?.clock, inMemory = false)
+
+/**
+ * Returns a library for `@Preview`: it answers with these steps, opens no database, and forgets everything at its end.
+ */
+public fun preview(steps: ScriptBuilder.() -> Unit = {}): Nearside =
+    Nearside.forTests(Config(freshDirectory()), script(Duration.ZERO, steps), host = null, clock = null, inMemory = true)
+
+/**
+ * Lets every library that the app opens from now on play a script, so that UI tests of a whole app need no code in it. Call it
+ * before the app's first activity starts, as in a `@BeforeClass`. [json] is a script as `{"steps": [{"type": "text", "text":
+ * "…"}]}`, for example an argument of the instrumentation; null: models and providers answer again.
+ */
+public fun scriptEveryLibrary(json: String?): Unit = scriptApp(json)
+
+private fun script(pause: Duration, steps: ScriptBuilder.() -> Unit) =
+    ScriptedReply(ScriptBuilder().apply(steps).steps, pause.inWholeMilliseconds.toUInt())
 
 /** Builds the steps of an answer, in order. Each word is a chunk of its own. */
 public class ScriptBuilder internal constructor() {
