@@ -20,6 +20,7 @@
 # scripts/check-swift-packages.sh runs its parts that need none.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
+source "$(dirname "$0")/small.sh"
 cd "$root"
 
 # Minimum versions, as in Package.swift; a test compares the two.
@@ -76,7 +77,7 @@ build() {
   [ "$sdk" != iphonesimulator ] || options=(GGML_METAL=OFF)
   run env CARGO_TARGET_DIR="$built" CARGO_PROFILE_MOBILE_DEBUG=line-tables-only CARGO_PROFILE_MOBILE_SPLIT_DEBUGINFO=packed \
     "$variable=$minimum" CMAKE_OSX_DEPLOYMENT_TARGET="$minimum" CMAKE_OSX_SYSROOT="$sdk" CMAKE_OSX_ARCHITECTURES="$processor" \
-    ${options[@]+"${options[@]}"} \
+    "${small_environment[@]}" ${options[@]+"${options[@]}"} \
     cargo rustc --config profile.mobile.package.llama-cpp-sys-2.debug=0 --profile mobile --locked --package nearside-ffi --lib \
     --crate-type cdylib --target "$rust" -- -C "link-arg=-Wl,-install_name,@rpath/$inside/NearsideFFI" \
     -C link-arg=-Wl,-application_extension

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Type-checks the Rust code for iOS and Android, on a machine that cannot build for them.
 #
-#   check-mobile.sh check [TARGET...]    prints cargo's findings, then `ok  TARGET` or `FAIL TARGET`; default: all three,
-#                                        aarch64-apple-ios, aarch64-apple-ios-sim and aarch64-linux-android
+#   check-mobile.sh check [TARGET...]    prints cargo's findings, then `ok  TARGET` or `FAIL TARGET`; default: all four,
+#                                        aarch64-apple-ios, aarch64-apple-ios-sim, aarch64-linux-android, x86_64-linux-android
 #
-# Proves: core, llama and bindings type-check for the target without warnings, including code that only this target has,
-# and bindgen reads llama.cpp's headers for it.
+# Proves: core, llama and bindings compile for the target without warnings, including code that only this target has, and
+# bindgen reads llama.cpp's headers for it. For Android, the Rust code is linked with the flags that apps' libraries are linked
+# with, and the result is what a phone loads: it needs the system's libraries only, exports UniFFI's symbols only, and its segments
+# fit pages of 16 KB. For Apple, the linker is a stand-in that records its arguments, which must name the frameworks.
 #
-# Does not prove: that it links, that any symbol exists, that C or C++ compiles for a phone (stand-ins for a compiler, an
+# Does not prove: that any symbol of C or C++ exists, or that C or C++ compiles for a phone (stand-ins for a compiler, an
 # archiver and cmake write empty files), that Android's own headers agree (musl's replace them), or anything about Metal
 # and Accelerate. The command line is not for phones and is not checked.
 #
@@ -17,12 +19,13 @@
 # ~/.cache/nearside/phones.
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
+source "$(dirname "$0")/small.sh"
 cd "$root"
 
 mobile_cache=$cache/phones
 stand_ins=$root/scripts/phones
 zig=0.17.1
-headers=$mobile_cache/zig-$zig
+headers=$mobile_cache/headers-$zig
 
 version=$(rustc -Vv | sed -n 's/^release: //p')
 host=$(rustc -Vv | sed -n 's/^host: //p')
@@ -53,7 +56,7 @@ folder = pathlib.Path(sys.argv[1])
 with zipfile.ZipFile(wheel) as archive:
     for name in archive.namelist():
         base, found, rest = name.partition("/libc/include/")
-        if found and rest.split("/")[0] in ("any-darwin-any", "generic-musl", "aarch64-linux-musl") and not name.endswith("/"):
+        if found and rest.split("/")[0] in ("any-darwin-any", "generic-musl", "aarch64-linux-musl", "x86_64-linux-musl") and not name.endswith("/"):
             (folder / rest).parent.mkdir(parents=True, exist_ok=True)
             (folder / rest).write_bytes(archive.read(name))
 wheel.unlink()
@@ -76,6 +79,7 @@ fill_ndk() {
   ln -s "$(clang_headers)" "$tools/lib/clang/stand-in/include"
   cp -R "$headers/generic-musl/." "$tools/sysroot/usr/include/"
   cp -R "$headers/aarch64-linux-musl" "$tools/sysroot/usr/include/aarch64-linux-android"
+  cp -R "$headers/x86_64-linux-musl" "$tools/sysroot/usr/include/x86_64-linux-android"
 }
 
 # conditions SIMULATOR FOLDER: writes the header that defines which Apple system this is. Apple's own header needs a newer
@@ -136,12 +140,14 @@ compile_library() {
 
 # Provides a target's standard library, and sets `flags` to the flags with which rustc finds it.
 flags=
+flags_of_sysroot=
 provide_library() {
   local triple=$1 source
-  flags='-D warnings'
+  flags='-D warnings' flags_of_sysroot=
   [ ! -d "$ours/lib/rustlib/$triple" ] || return 0
   ! have_rustup || ! rustup --quiet target add "$triple" >/dev/null 2>&1 || return 0
-  flags="$flags --sysroot $sysroot"
+  flags_of_sysroot="--sysroot $sysroot"
+  flags="$flags $flags_of_sysroot"
   [ ! -d "$sysroot/lib/rustlib/$triple" ] || return 0
   source=$(library_source)
   [ -n "$source" ] || return
@@ -158,8 +164,8 @@ check_one() {
     "CXX_$lower=$stand_ins/cc" "AR_$lower=$stand_ins/ar" "RANLIB_$lower=$stand_ins/ar" "CMAKE_$lower=$stand_ins/cmake")
   case $triple in
     *android*)
-      fill_once "$mobile_cache/ndk" fill_ndk || return
-      environment+=("ANDROID_NDK=$mobile_cache/ndk")
+      fill_once "$mobile_cache/ndk-$zig" fill_ndk || return
+      environment+=("ANDROID_NDK=$mobile_cache/ndk-$zig")
       ;;
     *apple*)
       folder=$mobile_cache/conditions-$triple
@@ -170,7 +176,63 @@ check_one() {
         "BINDGEN_EXTRA_CLANG_ARGS_$lower=-isystem $folder -isystem $(clang_headers) -isystem $headers/any-darwin-any")
       ;;
   esac
-  env "${environment[@]}" cargo check --quiet --locked --target "$triple" -p nearside -p nearside-llama -p nearside-ffi --lib
+  link_one "$triple" "${environment[@]}"
+}
+
+# link_one TARGET VARIABLE...: compiles the library and links it.
+link_one() {
+  local triple=$1 build archive=$target/phones/$1/debug/libnearside_ffi.a
+  shift
+  # Without debug information: half a gigabyte of it is written for nothing.
+  build=(env "$@" CARGO_PROFILE_DEV_DEBUG=none CARGO_PROFILE_DEV_STRIP=none cargo rustc --quiet --locked --target "$triple" -p nearside-ffi --lib --crate-type)
+  case $triple in
+    *android*)
+      "${build[@]}" staticlib -- --print native-static-libs 2>"$target/phones/libraries" || { cat "$target/phones/libraries" >&2; return 1; }
+      ! grep -v '^note: native-static-libs' "$target/phones/libraries" | grep -E '^(warning|error)' >&2 || return
+      # No app has that library; the static one is in ours.
+      if grep -F 'c++_shared' "$target/phones/libraries" >&2; then return 1; fi
+      link_android "$triple" "$archive"
+      ;;
+    *apple*)
+      # Kept as long as the library is: an unchanged one is not linked again.
+      NEARSIDE_LINK_LINE=$target/phones/$triple/link-line "${build[@]}" cdylib -- -C "linker=$stand_ins/linker" || return
+      check_link_line "$target/phones/$triple/link-line"
+      ;;
+  esac
+}
+
+# Links as scripts/kotlin.sh does, with the lld of this Rust, and stand-ins for the system's libraries. llama.cpp's symbols
+# are missing.
+link_android() {
+  local triple=$1 archive=$2 folder=$target/phones/$1/link flag words flags=() name abi=arm64-v8a lld
+  [ "$triple" != x86_64-linux-android ] || abi=x86_64
+  lld=$ours/lib/rustlib/$host/bin/rust-lld
+  [ -x "$lld" ] || { printf 'rust-lld is missing in %s\n' "$ours" >&2; return 1; }
+  lld=("$lld" -flavor gnu)
+  mkdir -p "$folder"
+  printf '#![no_std]\n' >"$folder/empty.rs"
+  # shellcheck disable=SC2086 # The flags are words.
+  rustc --target "$triple" $flags_of_sysroot --crate-type lib --emit obj -o "$folder/empty.o" "$folder/empty.rs" || return
+  for name in c m dl log; do "${lld[@]}" -shared -soname "lib$name.so" "$folder/empty.o" -o "$folder/lib$name.so" || return; done
+  for flag in "${small_link[@]}" "${small_link_android[@]}"; do
+    case $flag in
+      -Wl,--no-undefined) ;;
+      -Wl,*) IFS=, read -r -a words <<<"${flag#-Wl,}" && flags+=("${words[@]}") ;;
+      *) flags+=("$flag") ;;
+    esac
+  done
+  "${lld[@]}" "${flags[@]}" --unresolved-symbols=ignore-all "-L$folder" "$archive" -llog -ldl -lm -lc -o "$folder/libnearside_ffi.so" || return
+  python3 -B scripts/check-phone-library.py "$abi" "$folder/libnearside_ffi.so" bindings/exports.map
+}
+
+# The frameworks that llama.cpp, the certificates and the Rust library use are named, and no C++ runtime but the system's.
+check_link_line() {
+  local name found=0
+  for name in '-framework Security' '-framework CoreFoundation' '-framework Metal' '-framework MetalKit' '-framework Accelerate' \
+    '-framework Foundation' -lc++; do
+    grep -qF -- "$name " "$1" || { printf 'the linker is not given %s\n' "$name" >&2; found=1; }
+  done
+  return "$found"
 }
 
 case ${1:-} in
@@ -178,7 +240,7 @@ case ${1:-} in
   -h | --help) sed -n '2,/^set /{/^# \{0,1\}/s///p;}' "$0"; exit 0 ;;
   *) fail "unknown task \`${1:-}\`" 'run `scripts/check-mobile.sh check`; `--help` describes what that proves' ;;
 esac
-[ $# -gt 0 ] || set -- aarch64-apple-ios aarch64-apple-ios-sim aarch64-linux-android
+[ $# -gt 0 ] || set -- aarch64-apple-ios aarch64-apple-ios-sim aarch64-linux-android x86_64-linux-android
 mkdir -p "$mobile_cache"
 fill_once "$headers" unpack_headers || fail "could not fetch the Python package ziglang $zig" 'check that `pip download` reaches its package index'
 

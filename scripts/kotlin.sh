@@ -11,6 +11,7 @@
 set -euo pipefail
 source "$(dirname "$0")/paths.sh"
 source "$(dirname "$0")/runners.sh"
+source "$(dirname "$0")/small.sh"
 cd "$root"
 library=bindings/kotlin
 
@@ -30,17 +31,18 @@ library_maven() { maven -q -f "$library/pom.xml" "$@"; }
 facts() { python3 -B scripts/packages/facts.py "$@"; }
 write() { python3 -B scripts/packages/write.py "$target" "$@"; }
 
-# native NAME ABI TARGET [FEATURES]: builds one native library, with the profile that scripts/size.sh measures. Each in a
-# folder of its own, because llama.cpp's build keeps the processor that it was last configured for.
+# native NAME ABI TARGET [FEATURES]: builds one native library, small, with UniFFI's symbols only and the C++ runtime inside.
+# Each in a folder of its own, because llama.cpp's build keeps the processor that it was last configured for.
 native() {
-  local name=$1 abi=$2 triple=$3 features=${4:-}
-  local out=$target/android/$name
+  local name=$1 abi=$2 triple=$3 features=${4:-} out compiler
+  out=$target/android/$abi-$name
   printf 'Building for %s: %s\n' "$abi" "$name"
-  env ${features:+GGML_CPU_ARM_ARCH="$features"} CMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON LLAMA_LIB_PROFILE=Release \
-    CARGO_TARGET_DIR="$out" cargo ndk --target "$abi" --platform "$api" \
-    build --profile mobile --package nearside-ffi --lib </dev/null
+  env "${small_environment[@]}" ${features:+GGML_CPU_ARM_ARCH="$features"} CARGO_TARGET_DIR="$out" \
+    cargo ndk --target "$abi" --platform "$api" "${small_build[@]}" </dev/null
   mkdir -p "$target/android/jniLibs/$abi"
-  cp "$out/$triple/mobile/libnearside_ffi.so" "$target/android/jniLibs/$abi/lib$name.so"
+  compiler=("$ndk"/toolchains/llvm/prebuilt/*/bin/"$triple$api-clang++")
+  "${compiler[0]}" "${small_link[@]}" "${small_link_android[@]}" -Wl,-soname,"lib$name.so" -static-libstdc++ \
+    "$out/$triple/mobile/libnearside_ffi.a" -llog -o "$target/android/jniLibs/$abi/lib$name.so"
 }
 
 android() {

@@ -19,7 +19,7 @@ linker=$(rustc --print sysroot)/lib/rustlib/$host/bin/gcc-ld
 [ -d "$linker" ] || linker=$(command -v ld.lld) || fail 'lld is missing: this Rust brings none' 'install lld, or Rust from https://rustup.rs'
 [ -d "$linker" ] || linker=$(dirname "$linker")
 library=$target/small/libnearside_ffi.so
-c++ "-B$linker" -fuse-ld=lld "${small_link[@]}" -Wl,-z,pack-relative-relocs "-Wl,-Map=$target/small/map" \
+c++ "-B$linker" -fuse-ld=lld "${small_link[@]}" -Wl,-soname,libnearside_ffi.so -Wl,-z,pack-relative-relocs "-Wl,-Map=$target/small/map" \
   "$target/small/mobile/libnearside_ffi.a" -o "$library"
 bytes=$(size_of "$library")
 printf '%s: %d bytes (%s) for %s, stripped\n' "$(basename "$library")" "$bytes" "$(megabytes "$bytes")" "$host"

@@ -1,8 +1,8 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2054,SC2154
 # Functions that build the library as apps ship it: small, with UniFFI's symbols only. Sourced after paths.sh.
 #
 # The Rust code becomes a static library (profile `mobile`), because cargo optimises the whole program only for a library that
-# is of one kind; the linker then makes the shared library of Android from it. docs/adr/0031-the-library-that-apps-ship.md has
+# is of one kind; the linker then makes the shared library of Android from it. docs/adr/0031-the-library-that-apps-ship.md says
 # what each flag saves.
 
 # SQLite without the parts that nothing here calls; libsqlite3-sys turns several of them on.
@@ -24,5 +24,8 @@ small_build=(rustc --profile mobile --locked --package nearside-ffi --lib --crat
 # Flags of the linker, which must be lld. Folding equal functions is safe here: ggml compares the addresses of functions that
 # differ, and Rust gives no address a meaning.
 small_link=(-shared -Wl,--version-script="$root/bindings/exports.map" -Wl,-u,ffi_nearside_ffi_uniffi_contract_version
-  -Wl,-soname,libnearside_ffi.so -Wl,--gc-sections -Wl,--icf=all -Wl,--ignore-data-address-equality -Wl,-O2 -Wl,--no-undefined
+  -Wl,--gc-sections -Wl,--icf=all -Wl,--ignore-data-address-equality -Wl,-O2 -Wl,--no-undefined
   -Wl,--as-needed -Wl,--strip-all -Wl,-z,relro,-z,now,-z,noexecstack)
+
+# Relocations as Android 9 reads them, and segments for pages of 16 KB, which Google Play requires.
+small_link_android=(-Wl,--pack-dyn-relocs=android+relr -Wl,--use-android-relr-tags -Wl,-z,max-page-size=16384)

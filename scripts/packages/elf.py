@@ -73,13 +73,21 @@ def complaints(data, abi=None):
     return found
 
 
+def dynamic(data):
+    """Returns the entries of the dynamic section of a 64-bit library, tag and value."""
+    order = "<" if data[5] == 1 else ">"
+    (start,) = struct.unpack_from(order + "Q", data, 32)
+    size, count = struct.unpack_from(order + "HH", data, 54)
+    return _entries(order, data, [_segment(order, data, start + index * size) for index in range(count)])
+
+
 def _segment(order, data, at):
     (kind,) = struct.unpack_from(order + "I", data, at)
     offset, address, _, size, _, alignment = struct.unpack_from(order + "QQQQQQ", data, at + 8)
     return Segment(kind, offset, address, size, alignment)
 
 
-def _dynamic(order, data, segments):
+def _entries(order, data, segments):
     entries = []
     for segment in segments:
         if segment.kind == PT_DYNAMIC:
@@ -88,6 +96,11 @@ def _dynamic(order, data, segments):
                 if tag == DT_NULL:
                     break
                 entries.append((tag, value))
+    return entries
+
+
+def _dynamic(order, data, segments):
+    entries = _entries(order, data, segments)
     strings = dict(entries).get(DT_STRTAB)
     if strings is None:
         return [], ""

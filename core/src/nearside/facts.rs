@@ -292,13 +292,14 @@ impl Inner {
                 provider: settings.name.clone(),
                 model: model.id.clone(),
             };
+            let path = NetworkPath::to(settings, &model);
             RemoteCandidate {
                 provider: settings.name.clone(),
                 kind: settings.kind,
                 has_key,
                 cooldown_ms,
-                is_nearby: is_nearby(settings, &model),
-                needs_local_network: remote::needs_local_network(settings),
+                is_nearby: path.is_nearby,
+                needs_local_network: path.needs_local_network,
                 is_default: default.as_ref() == Some(&model.id),
                 listing,
                 data_policy: match model.proxied {
@@ -341,19 +342,6 @@ impl Inner {
 /// Returns whether the request leaves no choice among the models of this device: there is no other, or it names this one.
 fn is_only(local: &LocalModel, locals: &[LocalModel], needs: &Needs) -> bool {
     locals.len() == 1 || needs.model.as_ref() == Some(&local.id)
-}
-
-/// Returns whether the model runs in the user's own network, which is reached without the internet.
-fn is_nearby(settings: &ProviderSettings, model: &RemoteModel) -> bool {
-    !model.proxied && !remote::needs_internet(settings)
-}
-
-/// Returns the networks between this device and the model.
-pub(super) fn network_path(settings: &ProviderSettings, model: &RemoteModel) -> NetworkPath {
-    NetworkPath {
-        is_nearby: is_nearby(settings, model),
-        needs_local_network: remote::needs_local_network(settings),
-    }
 }
 
 /// Measured speeds by target.

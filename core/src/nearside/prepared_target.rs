@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::charge::AttemptCost;
-use super::facts::{PlannedRemote, PlannedSource, PlannedTarget, network_path};
+use super::facts::{PlannedRemote, PlannedSource, PlannedTarget};
 use super::history::{TokenCount, fit_history};
 use super::pending::PendingRequest;
 use crate::chat::ChatRequest;
@@ -12,7 +12,7 @@ use crate::chat::history::without;
 use crate::engine::remote::{self, Connection, Forwarding, RemoteEngine, Timeouts};
 use crate::engine::{BegunAnswer, Engine};
 use crate::error::{Error, ErrorReason, Result};
-use crate::route::{estimate, privacy};
+use crate::route::{NetworkPath, estimate, privacy};
 
 /// A prepared target.
 pub(super) struct PreparedTarget {
@@ -77,7 +77,7 @@ impl Inner {
         })?;
         self.read_policy()?;
         let policy = self.policy();
-        self.check_network(&settings.name, network_path(settings, model))?;
+        self.check_network(&settings.name, NetworkPath::to(settings, model))?;
         let (list, _) = self.list_of(settings)?;
         let is_own = !model.proxied && remote::must_state_forwarding(settings);
         if is_own && list.models.iter().any(|listed| listed.proxied && listed.id == model.id) {

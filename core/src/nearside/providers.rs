@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::network_path;
 use super::inner::{ProviderRuntime, ServerAddress};
 use super::model_list::ModelList;
 use super::refresh::fetch_list;
@@ -217,7 +216,7 @@ impl Inner {
     fn check_online(&self, name: &str) -> Result<()> {
         let settings = self.provider(name)?;
         self.read_policy()?;
-        self.check_network(name, network_path(&settings, &RemoteModel::default()))
+        self.check_network(name, NetworkPath::to(&settings, &RemoteModel::default()))
     }
 
     /// Asks the host for the network, and checks that it and the policy allow the provider to be contacted. One that is

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime};
 use futures_util::FutureExt;
 use serde_json::Value;
 
-use super::facts::network_path;
 use super::inner::join_result;
 use super::model_list::ListFetch;
 use super::{Inner, blocking, lock};
@@ -16,7 +15,7 @@ use crate::engine::remote::{
     StatementTime, Upstreams,
 };
 use crate::error::{Error, ErrorReason, Result};
-use crate::route::{check_contact, privacy};
+use crate::route::{NetworkPath, check_contact, privacy};
 
 /// Fetches and stores a provider's model list, and an aggregator's document about its upstreams. Joins a fetch that is
 /// already under way. Runs to its end even if no caller waits any more.
@@ -244,7 +243,7 @@ impl Inner {
     /// Returns whether the network, when the host was last asked, and the policy allow a provider to be contacted.
     fn allows_network(&self, settings: &ProviderSettings) -> bool {
         let facts = *lock(&self.last_facts);
-        let path = network_path(settings, &RemoteModel::default());
+        let path = NetworkPath::to(settings, &RemoteModel::default());
         check_contact(&facts, &self.policy(), path, &settings.name).is_ok()
     }
 

@@ -22,6 +22,7 @@ pub use policy::{ConsentPolicy, RoutingPolicy};
 pub use price::{CostRow, compare};
 
 use crate::device::DeviceFacts;
+use crate::engine::remote::{self, ProviderSettings, RemoteModel};
 use crate::error::Result;
 
 /// Checks that a provider may be contacted now: the rule `reachable`, the fetches of model lists and the moment of sending
@@ -46,4 +47,14 @@ pub(crate) struct NetworkPath {
     pub(crate) is_nearby: bool,
     /// As [`RemoteCandidate::needs_local_network`].
     pub(crate) needs_local_network: bool,
+}
+
+impl NetworkPath {
+    /// Returns the path to a provider's model: one that runs in the user's own network is reached without the internet.
+    pub(crate) fn to(settings: &ProviderSettings, model: &RemoteModel) -> Self {
+        Self {
+            is_nearby: !model.proxied && !remote::needs_internet(settings),
+            needs_local_network: remote::needs_local_network(settings),
+        }
+    }
 }

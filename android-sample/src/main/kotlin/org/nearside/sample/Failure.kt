@@ -57,7 +57,6 @@ enum class FailureReason {
     Busy,
     Closed,
     Bug,
-
 }
 
 /** Runs the work and returns its failure, or `null`. */

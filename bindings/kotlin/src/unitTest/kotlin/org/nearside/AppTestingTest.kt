@@ -75,7 +75,9 @@ class AppTestingTest {
             Nearside.open(Config(directory)).use { app ->
                 assertEquals("As the script says.", app.chat(tides()).toList().text())
             }
-            assertFailsWith<NearsideException.InvalidRequest> { scriptEveryLibrary("""{"steps": [{"type": "sing"}]}""") }
+            assertFailsWith<NearsideException.InvalidRequest> {
+                scriptEveryLibrary("""{"steps": [{"type": "sing"}]}""")
+            }
         } finally {
             scriptEveryLibrary(null)
         }

@@ -39,8 +39,13 @@ public fun scripted(
 /**
  * Returns a library for `@Preview`: it answers with these steps, opens no database, and forgets everything at its end.
  */
-public fun preview(steps: ScriptBuilder.() -> Unit = {}): Nearside =
-    Nearside.forTests(Config(freshDirectory()), script(Duration.ZERO, steps), host = null, clock = null, inMemory = true)
+public fun preview(steps: ScriptBuilder.() -> Unit = {}): Nearside = Nearside.forTests(
+    Config(freshDirectory()),
+    script(Duration.ZERO, steps),
+    host = null,
+    clock = null,
+    inMemory = true,
+)
 
 /**
  * Lets every library that the app opens from now on play a script, so that UI tests of a whole app need no code in it. Call it
