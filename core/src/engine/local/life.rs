@@ -105,11 +105,13 @@ impl EngineShared {
 pub(super) fn end_loads(model: &mut LazyModel, queue: &JobQueue, shared: &EngineShared) {
     // Also if the last one was cancelled in the last moment: the time of an idle model counts from here.
     shared.uses.end_job(true);
-    for load in queue.take_loads() {
-        end_load(load, model, queue, shared);
-    }
+    let loads = queue.take_loads();
+    // Before the loads are told: an answer that their caller sends at once begins without a load.
     if !queue.has_users() {
         model.forget_load_time();
+    }
+    for load in loads {
+        end_load(load, model, queue, shared);
     }
 }
 
