@@ -49,7 +49,7 @@ android: setup ## writes the Kotlin artifacts into the Maven folder target/maven
 apple: setup ## builds the Swift package with its XCFramework (needs a Mac with Xcode)
 	@scripts/apple.sh
 
-check-phones: setup ## type-checks the Rust code for iOS, its simulator and Android
+check-phones: setup ## compiles the Rust code for iOS, its simulator and Android, and links it
 	@scripts/setup.sh build models
 	@scripts/check-mobile.sh check
 

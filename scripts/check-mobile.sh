@@ -189,8 +189,9 @@ link_one() {
     *android*)
       "${build[@]}" staticlib -- --print native-static-libs 2>"$target/phones/libraries" || { cat "$target/phones/libraries" >&2; return 1; }
       ! grep -v '^note: native-static-libs' "$target/phones/libraries" | grep -E '^(warning|error)' >&2 || return
-      # No app has that library; the static one is in ours.
+      # No app has the shared C++ runtime; the static one is in our library.
       if grep -F 'c++_shared' "$target/phones/libraries" >&2; then return 1; fi
+      grep -q 'c++_static.*c++abi' "$target/phones/libraries" || { printf 'the C++ runtime is not linked\n' >&2; return 1; }
       link_android "$triple" "$archive"
       ;;
     *apple*)

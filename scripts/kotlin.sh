@@ -43,6 +43,7 @@ native() {
   compiler=("$ndk"/toolchains/llvm/prebuilt/*/bin/"$triple$api-clang++")
   "${compiler[0]}" "${small_link[@]}" "${small_link_android[@]}" -Wl,-soname,"lib$name.so" -static-libstdc++ \
     "$out/$triple/mobile/libnearside_ffi.a" -llog -o "$target/android/jniLibs/$abi/lib$name.so"
+  python3 -B scripts/check-phone-library.py "$abi" "$target/android/jniLibs/$abi/lib$name.so" bindings/exports.map
 }
 
 android() {

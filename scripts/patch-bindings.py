@@ -4,7 +4,7 @@
 - Kotlin: a thread of the library that wakes a coroutine stays attached to the virtual machine, as a daemon, until it ends.
   JNA would attach and detach it at each call: a quarter of the time that the engine's thread and Kotlin take for a chunk.
 - Kotlin: the functions that open the library take the host of the process by default (`PlatformHost`), `Nearside(config)` too.
-- Kotlin: what only tests use (bindings/src/testing.rs) requires an opt-in (`NearsideTestingApi`).
+- Kotlin: what only tests use (bindings/src/testing) requires an opt-in (`NearsideTestingApi`).
 - Swift: what only tests may call, `Nearside.scripted` and the types of its script among it, is `@_spi(Testing)`: an app that
   imports NearsideKit does not see it, and NearsideTesting does.
 - Swift: the constructors that open a directory are internal, because the hand-written ones (Opening.swift) pass the host of

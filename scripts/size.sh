@@ -24,3 +24,5 @@ c++ "-B$linker" -fuse-ld=lld "${small_link[@]}" -Wl,-soname,libnearside_ffi.so -
 bytes=$(size_of "$library")
 printf '%s: %d bytes (%s) for %s, stripped\n' "$(basename "$library")" "$bytes" "$(megabytes "$bytes")" "$host"
 python3 scripts/size.py "$target/small/map" "$bytes" "$@"
+header=bindings/swift/Sources/NearsideFFI/NearsideFFI.h
+[ ! -e "$header" ] || python3 -B scripts/check-exports.py "$library" "$header"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2054,SC2154
 # Functions that build the library as apps ship it: small, with UniFFI's symbols only. Sourced after paths.sh.
 #
-# The Rust code becomes a static library (profile `mobile`), because cargo optimises the whole program only for a library that
+# For Android the Rust code becomes a static library (profile `mobile`), because cargo optimises the whole program only for a library that
 # is of one kind; the linker then makes the shared library of Android from it. docs/adr/0031-the-library-that-apps-ship.md says
 # what each flag saves.
 

@@ -6,7 +6,7 @@
 #   rust      the workspace                          android   Android's half of the Kotlin library, under Robolectric
 #   kotlin    the Kotlin library on the JVM          app       the Android sample: every screen, and one flow end to end
 #   swift     the Swift package                      ios       the iOS sample's view models; its views are compiled
-#   phones    the Rust, type-checked for phones      scripts   shell, README.md and its quick start, packages, Xcode's files
+#   phones    the Rust, compiled for phones          scripts   shell, README.md and its quick start, packages, Xcode's files
 #
 # The last line is `N passed, N failed` over all languages; the logs stay in target/test-logs. A part that fails without a
 # failed test (it did not build, it crashed) counts as one failure; so does a part that ran no test, and, with CI=true, a

@@ -110,7 +110,7 @@ impl Nearside {
     pub async fn open(config: Config, host: Option<Arc<dyn DeviceHost>>) -> Result<Self> {
         let host = host.map(|host| Arc::new(Foreign(host)) as Arc<dyn Host>);
         match app_setup(host.as_ref()) {
-            Some(setup) => nearside::Nearside::for_tests(config, setup).map(Self),
+            Some(setup) => nearside::Nearside::open_for_tests(config, setup).await.map(Self),
             None => nearside::Nearside::open(config, host).await.map(Self),
         }
     }

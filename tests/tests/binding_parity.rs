@@ -96,8 +96,8 @@ fn every_public_function_of_the_core_is_in_swift_and_in_kotlin() {
     for object in OBJECTS {
         let declared = all_methods(&bindings, object);
         for name in all_methods(&core, object) {
-            // Behind the feature `testing`; bindings/src/testing.rs has what apps need of them.
-            if ["scripted", "database_calls"].contains(&name.as_str()) {
+            // Behind the feature `testing`; the bindings have what apps need of them.
+            if ["scripted", "database_calls", "open_for_tests"].contains(&name.as_str()) {
                 continue;
             }
             counted += 1;
@@ -122,6 +122,36 @@ fn every_public_function_of_the_core_is_in_swift_and_in_kotlin() {
     }
     assert!(counted >= 45, "only {counted} functions found: is the search broken?");
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// What apps' tests use is in every build. Without its name in the script that patches the generated code it would be public in
+/// every app.
+#[test]
+fn what_is_for_the_tests_of_apps_is_hidden_from_apps_in_both_languages() {
+    let script = fs::read_to_string(root().join("scripts/patch-bindings.py")).expect("the script is there");
+    let (kotlin, swift) = script.split_once("TEST_ONLY = (").expect("it has a list for Swift");
+    let mut names = BTreeSet::new();
+    for (_, text) in sources("bindings/src/testing", ".rs") {
+        for line in text.lines() {
+            let declared = ["pub(crate) fn ", "pub struct ", "pub enum "]
+                .iter()
+                .find_map(|start| line.strip_prefix(start));
+            let name = declared.and_then(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
+            names.extend(name.filter(|name| !["app_setup"].contains(name)).map(camel));
+        }
+    }
+    assert!(names.len() >= 14, "only {names:?} found: is the search broken?");
+    // The list for Swift has the common beginning of types once.
+    let in_swift =
+        |name: &str| swift.contains(name) || name.strip_prefix("Test").is_some_and(|rest| swift.contains(rest));
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !kotlin.contains(name.as_str()) || !in_swift(name))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "scripts/patch-bindings.py does not name {missing:?}"
+    );
 }
 
 /// The files of each sample that call the library and map its types and errors, and the one that opens it on a phone.

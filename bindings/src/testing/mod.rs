@@ -80,7 +80,11 @@ pub(crate) fn app_setup(host: Option<&Arc<dyn nearside::device::Host>>) -> Optio
 
 /// Returns the error of a stand-in that could not be set up.
 fn io_error(what: &str, cause: &std::io::Error) -> nearside::Error {
-    nearside::Error::of(ErrorReason::InvalidParameter, format!("{what}: {cause}"))
+    let reason = match cause.kind() {
+        std::io::ErrorKind::InvalidData => ErrorReason::InvalidParameter,
+        _ => ErrorReason::Unreachable,
+    };
+    nearside::Error::of(reason, format!("{what}: {cause}"))
 }
 
 static APP_SCRIPT: Mutex<Option<ScriptedReply>> = Mutex::new(None);

@@ -42,7 +42,7 @@ import Testing
         #expect(next.createdAtMs == made.createdAtMs + 1000)
     }
 
-    @Test func aPreviewOpensNoDatabase() async throws {
+    @Test func aPreviewAnswersAndStoresInMemory() async throws {
         let nearside = try Nearside.preview { "Because of the moon." }
         let conversation = try await nearside.conversations().create(settings: ConversationSettings())
         let request = ChatRequest(messages: [.user("Why tides?")])

@@ -30,7 +30,7 @@ impl ScriptedReply {
     pub fn from_json(text: &str) -> Result<Self, Error> {
         serde_json::from_str(text).map_err(|cause| {
             let text = format!(
-                "line {}, column {} of the script is not a step; see the documentation of scripts",
+                "the script is wrong at line {}, column {}: it has a list of steps, each with the fields of its type",
                 cause.line(),
                 cause.column()
             );

@@ -53,7 +53,7 @@ impl Nearside {
     /// # Errors
     /// `Storage`, without memory.
     pub fn temporary_conversations(&self) -> Result<Conversations> {
-        let archive = Arc::new(Archive::in_memory()?);
+        let archive = Arc::new(Archive::in_memory()?.with_clock(self.inner.clock.clone()));
         Ok(self.conversations_from(ArchiveSource::Temporary(archive)))
     }
 

@@ -1,11 +1,13 @@
 //! Lifecycle events of the app, reported in one line: `nearside.notify(AppEvent::MemoryLow)`.
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{Inner, Nearside, lock};
 use crate::device::{Connectivity, DeviceFacts};
 use crate::engine::local::AdjustmentCause;
 use crate::error::{Error, ErrorReason, Result};
+use crate::net::url::is_in_local_network;
 
 /// An app lifecycle event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,30 +68,39 @@ impl Nearside {
 }
 
 impl Inner {
-    /// Returns the host's facts; a recent memory warning counts as memory pressure. On another network than before,
-    /// earlier failures of providers are forgotten.
+    /// Returns the host's facts; a recent memory warning counts as memory pressure. On another network than before, and when
+    /// the local one may be used, earlier failures of providers are forgotten.
     ///
     /// # Errors
     /// `Internal` with the host's own text if it panics.
     pub(super) fn host_facts(&self) -> Result<DeviceFacts> {
         let facts = self.local_models.host_facts()?;
         let before = std::mem::replace(&mut *lock(&self.last_facts), facts);
-        if before.network != facts.network && facts.network != Connectivity::Offline {
+        let is_allowed = before.local_network_allowed == Some(false) && facts.local_network_allowed != Some(false);
+        if is_allowed || before.network != facts.network && facts.network != Connectivity::Offline {
             self.forget_failures();
         }
         Ok(facts)
     }
 
-    /// Returns the error; if a server was not reached because the device is offline, as the host reports, says so.
+    /// Returns the error; if the hub was not reached because the device is offline, or because the hub is in the local network,
+    /// which the app may not use, as the host reports, says so.
     pub(super) fn explain_network(&self, error: Error) -> Error {
-        let unreached = matches!(error.reason(), ErrorReason::Unreachable | ErrorReason::NoResponse);
-        let is_offline = |facts: DeviceFacts| facts.network == Connectivity::Offline;
-        match unreached && self.host_facts().is_ok_and(is_offline) {
-            true => Error::of(
-                ErrorReason::Offline,
-                format!("the device is offline; connect it and try again ({error})"),
-            ),
-            false => error,
+        if !matches!(error.reason(), ErrorReason::Unreachable | ErrorReason::NoResponse) {
+            return error;
+        }
+        let Ok(facts) = self.host_facts() else { return error };
+        let hub = self.config.hub.as_deref().and_then(|hub| Url::parse(hub).ok());
+        if facts.network == Connectivity::Offline {
+            let text = format!("the device is offline; connect it and try again ({error})");
+            Error::of(ErrorReason::Offline, text)
+        } else if facts.local_network_allowed == Some(false) && hub.is_some_and(|hub| is_in_local_network(&hub)) {
+            let text = format!(
+                "the hub is in the local network, which this app may not use; allow it in the settings of the system ({error})"
+            );
+            Error::of(ErrorReason::LocalNetworkDenied, text)
+        } else {
+            error
         }
     }
 }

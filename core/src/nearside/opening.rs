@@ -40,10 +40,23 @@ impl Nearside {
     /// # Errors
     /// As [`Self::new`].
     pub async fn open(config: Config, host: Option<Arc<dyn Host>>) -> Result<Self> {
-        let (opened, result) = tokio::sync::oneshot::channel();
         let host = host.unwrap_or_else(|| Arc::new(device::NoHost));
+        Self::open_on_thread(move || Self::with_host(config, host)).await
+    }
+
+    /// Opens the library like [`Self::for_tests`], on a thread of its own.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[cfg(feature = "testing")]
+    pub async fn open_for_tests(config: Config, setup: TestSetup) -> Result<Self> {
+        Self::open_on_thread(move || Self::for_tests(config, setup)).await
+    }
+
+    async fn open_on_thread(open: impl FnOnce() -> Result<Self> + Send + 'static) -> Result<Self> {
+        let (opened, result) = tokio::sync::oneshot::channel();
         // A dropped future drops the library on that thread.
-        let opening = move || drop(opened.send(Self::with_host(config, host)));
+        let opening = move || drop(opened.send(open()));
         std::thread::Builder::new()
             .name("nearside-opening".to_owned())
             .spawn(opening)

@@ -8,10 +8,21 @@ use url::Url;
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv6(address)) => match address.to_ipv4_mapped() {
+            Some(mapped) => mapped.is_loopback(),
+            None => address.is_loopback(),
+        },
+        Some(url::Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            name == "localhost" || name.ends_with(".localhost") && name.len() > ".localhost".len()
+        }
         None => false,
     }
+}
+
+/// Returns whether the host is another device in the local network, by its address alone.
+pub(crate) fn is_in_local_network(url: &Url) -> bool {
+    is_private(url) && !is_loopback(url)
 }
 
 /// Returns whether the host is this machine or one in a private network, by its address alone: loopback, link-local
@@ -60,6 +71,8 @@ mod tests {
             ("[::1]", true),
             ("localhost", true),
             ("app.localhost", true),
+            ("LocalHost.", true),
+            ("[::ffff:127.0.0.1]", true),
             ("10.1.2.3", true),
             ("172.16.0.9", true),
             ("172.32.0.9", false),
@@ -88,6 +101,10 @@ mod tests {
                 continue;
             };
             assert_eq!(is_private(&url), private, "{host}");
+            let own = ["127", "[::1]", "localhost", "LocalHost", "app.localhost", "[::ffff:127"];
+            let is_own = own.iter().any(|start| host.starts_with(start)) && !host.contains("example");
+            assert_eq!(is_loopback(&url), is_own, "{host}");
+            assert_eq!(is_in_local_network(&url), private && !is_own, "{host}");
         }
     }
 }

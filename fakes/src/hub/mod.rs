@@ -17,6 +17,7 @@ mod state;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::server::{CloseMode, Server, lock};
@@ -68,16 +69,15 @@ impl Hub {
         lock(&self.shared.log).clone()
     }
 
-    /// Clears the log.
+    /// Clears the log, and counts the bytes anew.
     pub fn clear_log(&self) {
         lock(&self.shared.log).clear();
+        self.shared.sent.store(0, Ordering::SeqCst);
     }
 
-    /// Returns the number of file bytes that the CDN has sent.
+    /// Returns the number of file bytes that the CDN has sent, also in responses under way.
     pub fn bytes_sent(&self) -> u64 {
-        let log = self.log();
-        let of_cdn = log.iter().filter(|request| request.host == Host::Cdn);
-        of_cdn.map(|request| request.sent).sum()
+        self.shared.sent.load(Ordering::SeqCst)
     }
 
     /// Adds a fault.
@@ -174,6 +174,7 @@ impl HubBuilder {
             cdn: format!("http://localhost:{}", cdn.local_addr()?.port()),
             faults: Mutex::new(self.faults),
             log: Mutex::default(),
+            sent: AtomicU64::default(),
             rate: self.rate,
             without_api: self.without_api,
             alias_of: self.alias_of,

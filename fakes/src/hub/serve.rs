@@ -2,6 +2,7 @@
 
 use std::io::{self, BufReader, Write};
 use std::net::TcpStream;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -248,6 +249,7 @@ fn send_body(
             return (at - first, false);
         }
         at += count as u64;
+        shared.sent.fetch_add(count as u64, Ordering::SeqCst);
         if let Some(rate) = shared.rate {
             let due = Duration::from_secs_f64((at - first) as f64 / rate as f64);
             std::thread::sleep(due.saturating_sub(begun.elapsed()));

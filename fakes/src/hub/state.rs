@@ -1,6 +1,7 @@
 //! The state that the hub's connections share.
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 
 use super::faults::Fault;
 use super::log::LoggedRequest;
@@ -14,6 +15,8 @@ pub(super) struct HubShared {
     pub(super) cdn: String,
     pub(super) faults: Mutex<Vec<Fault>>,
     pub(super) log: Mutex<Vec<LoggedRequest>>,
+    /// Bytes of files that the CDN has sent, also of responses under way.
+    pub(super) sent: AtomicU64,
     /// Maximum rate of the CDN per connection, in bytes per second.
     pub(super) rate: Option<u64>,
     /// Tickets of presigned addresses, and the number of responses that each has left.

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::net::client;
 use crate::net::network::NetworkConfig;
 use crate::net::tls::Trust;
-use crate::net::url::{is_loopback, is_private};
+use crate::net::url::{is_in_local_network, is_loopback, is_private};
 use crate::sync::lock;
 
 /// A client for one provider. Cheap to clone; clones share their connections.
@@ -211,7 +211,7 @@ pub fn needs_internet(settings: &ProviderSettings) -> bool {
 /// Returns whether the server is another device in the local network, as far as its address tells.
 #[must_use]
 pub fn needs_local_network(settings: &ProviderSettings) -> bool {
-    base_url(settings).is_ok_and(|url| is_private(&url) && !is_loopback(&url))
+    base_url(settings).is_ok_and(|url| is_in_local_network(&url))
 }
 
 fn bearer_header(secret: &Secret) -> Result<HeaderValue> {

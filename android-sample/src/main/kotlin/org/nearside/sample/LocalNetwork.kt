@@ -1,6 +1,6 @@
 /*
  * The permission to reach devices in the local network. Android asks the user for it from version 17 on; without it a
- * connection to a server at home fails, whatever library makes it.
+ * connection to a server at home times out, whatever library makes it.
  */
 package org.nearside.sample
 
@@ -87,7 +87,10 @@ class LocalNetworkBrain(private val brain: Brain, private val network: LocalNetw
     }
 
     override suspend fun decide(request: AnswerRequest, chat: ChatId?): AnswerDecision {
-        val decision = brain.decide(request, chat)
+        var decision = brain.decide(request, chat)
+        // The library knows the permission, too, and rejects a server that needs it.
+        val isDenied = (decision as? AnswerDecision.NoRoute)?.failure?.reason == FailureReason.LocalNetworkDenied
+        if (isDenied && network.request()) decision = brain.decide(request, chat)
         val target = (decision as? AnswerDecision.Route)?.target as? AnswerTarget.Provider
         return target?.let { refusal(it.name) }?.let { AnswerDecision.NoRoute(it) } ?: decision
     }

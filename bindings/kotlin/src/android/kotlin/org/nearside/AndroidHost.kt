@@ -59,6 +59,10 @@ class AndroidHost(context: Context) : DeviceHost {
      */
     private fun isLocalNetworkAllowed(): Boolean? {
         if (minOf(Build.VERSION.SDK_INT, context.applicationInfo.targetSdkVersion) < ANDROID_17) return null
+        // Private addresses behind a VPN or in a mobile network need no permission.
+        val manager = service<ConnectivityManager>()
+        val active = manager?.getNetworkCapabilities(manager.activeNetwork)
+        if (active != null && FREE_TRANSPORTS.any(active::hasTransport)) return null
         return context.checkSelfPermission(ACCESS_LOCAL_NETWORK) == PackageManager.PERMISSION_GRANTED
     }
 
@@ -77,6 +81,7 @@ class AndroidHost(context: Context) : DeviceHost {
 
 // Not in the SDK that the library is compiled with.
 private const val ANDROID_17 = 37
+private val FREE_TRANSPORTS = listOf(NetworkCapabilities.TRANSPORT_VPN, NetworkCapabilities.TRANSPORT_CELLULAR)
 private const val ACCESS_LOCAL_NETWORK = "android.permission.ACCESS_LOCAL_NETWORK"
 
 /** Returns the bytes that the app can still allocate: below the threshold the system kills processes. Never 0, which is "not known". */

@@ -2,8 +2,8 @@
  * Credentials on Android: encrypted with a key that stays in the system's keystore, in secure hardware if there is any.
  *
  * The keystore is a process of the system that may be busy, restarting or out of room: such a failure is repeated, then
- * thrown, and nothing is deleted. The key is deleted only if the system says that it is lost for good, or if it still gives
- * none back when a new credential is to be stored.
+ * thrown, and nothing is deleted. The key is deleted only if the system says that it is lost for good, or, since Android 13, that
+ * the failure does not pass when a new credential is to be stored; and by `reset`.
  *
  * Adds the key to `SealedCredentialStore`, which the scenarios test. The tests here use a fake keystore (src/robolectric); it
  * has not run on a phone yet.
@@ -33,8 +33,14 @@ import javax.crypto.SecretKey
  * device with a screen lock. A new fingerprint or the removal of the lock ends the key, and the user enters the
  * credentials again.
  */
-class KeystoreCredentialStore(directory: Path, authenticationSeconds: Int? = null) :
-    CredentialStore by SealedCredentialStore(directory, KeystoreKey(authenticationSeconds))
+class KeystoreCredentialStore(directory: Path, private val authenticationSeconds: Int? = null) :
+    CredentialStore by SealedCredentialStore(directory, KeystoreKey(authenticationSeconds)) {
+    /**
+     * Deletes the key, so that the next [save] makes a new one. All stored credentials are lost. For a keystore whose failures do
+     * not pass, after the user has agreed.
+     */
+    fun reset(): Unit = KeystoreKey(authenticationSeconds).deleteKey()
+}
 
 /** The app's key. The keystore creates it at the first use and never reveals its bytes. */
 private class KeystoreKey(private val authenticationSeconds: Int?) : SealingKey {
@@ -73,7 +79,7 @@ private class KeystoreKey(private val authenticationSeconds: Int?) : SealingKey 
 
     private fun findKey(): SecretKey? = keystore().getKey(alias, null) as SecretKey?
 
-    private fun deleteKey() = try {
+    fun deleteKey(): Unit = try {
         keystore().deleteEntry(alias)
     } catch (failure: GeneralSecurityException) {
         throw CredentialStoreException(CredentialFailure.UNAVAILABLE, failure)
@@ -107,8 +113,9 @@ private fun KeyGenParameterSpec.Builder.requireAuthentication(seconds: Int) {
 private fun isPermanent(failure: Exception): Boolean =
     failure is KeyPermanentlyInvalidatedException || keystoreCause(failure)?.numericErrorCode in LOST
 
-/** Returns whether the system says that the failure passes. Before Android 13 it says nothing. */
-private fun isTransient(failure: Exception): Boolean = keystoreCause(failure)?.isTransientFailure ?: false
+/** Returns whether the failure may pass. Before Android 13 the system says nothing about that, and nothing is forgotten. */
+private fun isTransient(failure: Exception): Boolean =
+    Build.VERSION.SDK_INT < Build.VERSION_CODES.TIRAMISU || keystoreCause(failure)?.isTransientFailure ?: false
 
 /** Returns the system's own description of the failure, which apps can read since Android 13. */
 private fun keystoreCause(failure: Exception): KeyStoreException? =

@@ -58,7 +58,7 @@ class AppTestingTest {
     }
 
     @Test
-    fun aPreviewOpensNoDatabase() = scenario {
+    fun aPreviewAnswersAndStoresInMemory() = scenario {
         preview { text("Because of the moon.") }.use { nearside ->
             val conversation = nearside.conversations().create(ConversationSettings())
             val answer = nearside.conversations().send(conversation.id, tides()).toList()

@@ -1,15 +1,21 @@
 package org.nearside
 
 import java.nio.file.Path
+import java.time.Instant
 import kotlin.io.path.extension
 import kotlin.io.path.readLines
 import kotlin.io.path.walk
 import kotlin.test.Test
 import kotlin.test.assertEquals
 import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.seconds
+import org.nearside.testing.FakeClock
 import org.nearside.testing.FakeDeviceHost
+import org.nearside.testing.HubFile
+import org.nearside.testing.LocalHub
 import org.nearside.testing.RecordedExchange
 import org.nearside.testing.RecordedProvider
+import org.nearside.testing.TinyModel
 import org.nearside.testing.scripted
 
 /** The code in the comments of the library: it is that of this file, which runs. */
@@ -35,6 +41,19 @@ class DocumentationTest {
             nearside.addProvider(provider.settings())
         }
         assertEquals(1, nearside.providers().size)
+        nearside.close()
+    }
+
+    @Test
+    fun theHubAndTheClockOfTheCommentsRun() = scenario {
+        val directory = freshDirectory()
+        LocalHub(HubFile("org/tiny", "tiny.gguf", TinyModel.bytes())).use { hub ->
+            val nearside = Nearside(Config(directory, hub = hub.url))
+            nearside.download(ModelRef.parse("hf:org/tiny/tiny.gguf")).collect {}
+        }
+        val clock = FakeClock(Instant.parse("2026-03-31T23:59:59Z"))
+        val nearside = scripted(clock = clock) { text("Because of the moon.") }
+        clock.advance(1.seconds)
         nearside.close()
     }
 

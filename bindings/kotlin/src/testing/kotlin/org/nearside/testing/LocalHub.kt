@@ -6,6 +6,8 @@
 
 package org.nearside.testing
 
+import java.nio.file.Path
+import kotlin.io.path.writeBytes
 import org.nearside.NearsideTestingApi
 import org.nearside.TestHub
 import org.nearside.TestHubFault
@@ -40,7 +42,7 @@ public class LocalHub(files: List<HubFile>, bytesPerSecond: Long? = null) : Auto
             is HubFault.StallAfter -> TestHubFault.StallAfter(fault.bytes.toULong())
             is HubFault.WrongByteAt -> TestHubFault.WrongByteAt(fault.byte.toULong())
             is HubFault.WebPage -> TestHubFault.WebPage
-            is HubFault.Refuse -> TestHubFault.Refuse(fault.status.toUShort())
+            is HubFault.Refuse -> TestHubFault.Refuse(fault.status.coerceIn(100, 599).toUShort())
         },
     )
 
@@ -79,4 +81,7 @@ public sealed interface HubFault {
 public object TinyModel {
     /** Returns the file's bytes. */
     public fun bytes(): ByteArray = tinyModel()
+
+    /** Writes the file, for `importModel`. */
+    public fun write(to: Path): Unit = to.writeBytes(bytes())
 }

@@ -43,7 +43,7 @@ public class RecordedExchange(
         request.method,
         request.path,
         request.body,
-        status.toUShort(),
+        status.coerceIn(100, 599).toUShort(),
         headers.map { (name, value) -> TestHeader(name, value) },
         pieces,
         isWhole,
@@ -66,7 +66,7 @@ public class RecordedExchange(
             status: Int,
             message: String = "recorded",
             path: String = "/v1/chat/completions",
-        ): RecordedExchange = RecordedExchange(testRefusal(status.toUShort(), message, path))
+        ): RecordedExchange = RecordedExchange(testRefusal(status.coerceIn(100, 599).toUShort(), message, path))
 
         /** Returns a request for the model list and its response. */
         public fun models(vararg ids: String, path: String = "/v1/models"): RecordedExchange =

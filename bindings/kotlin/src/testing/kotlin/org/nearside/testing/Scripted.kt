@@ -37,7 +37,8 @@ public fun scripted(
 ): Nearside = Nearside.forTests(Config(directory), script(pause, steps), host, clock?.clock, inMemory = false)
 
 /**
- * Returns a library for `@Preview`: it answers with these steps, opens no database, and forgets everything at its end.
+ * Returns a library for previews and screenshots on a JVM: it answers with these steps, opens no database, and forgets
+ * everything at its end. Android Studio's `@Preview` cannot load native libraries.
  */
 public fun preview(steps: ScriptBuilder.() -> Unit = {}): Nearside = Nearside.forTests(
     Config(freshDirectory()),

@@ -11,6 +11,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFalse
 import kotlin.test.assertNull
 import kotlin.test.assertTrue
+import kotlinx.coroutines.async
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 
@@ -78,6 +79,21 @@ class LocalNetworkTest {
         isGranted = true
         network.refresh()
         assertFalse(app.settings.lacksLocalNetwork)
+    }
+
+    @Test
+    fun `a provider that the library refuses without the permission is asked about`() = runBlocking {
+        val target = AnswerTarget.Provider(ollama.name, "qwen3")
+        val library = object : Brain by demo() {
+            override suspend fun decide(request: AnswerRequest, chat: ChatId?) = when {
+                isGranted -> AnswerDecision.Route(target, "")
+                else -> AnswerDecision.NoRoute(Failure("no", FailureReason.LocalNetworkDenied))
+            }
+        }
+        val brain = LocalNetworkBrain(library, network)
+        val decided = unconfined().async { brain.decide(AnswerRequest(RequestKind.Send("Hello")), null) }
+        answer(grant = true)
+        assertEquals(AnswerDecision.Route(target, ""), decided.await())
     }
 
     @Test
