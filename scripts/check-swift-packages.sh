@@ -126,17 +126,22 @@ compiles() {
 
 check_test-only() {
   local line
+  local host='final class Here: DeviceHost { func facts() throws -> DeviceFacts { fatalError() } }'
   in_swift "$root" swift build --scratch-path "$target/swift" -Xswiftc -warnings-as-errors --target NearsideTesting \
     >/dev/null || return
   # What is allowed compiles, so that a failure below has the reason that it should have.
-  if ! compiles NearsideKit '_ = try await Nearside.open(config: config); _ = try Nearside(config: config)' ||
+  if ! compiles NearsideKit "$host; _ = try await Nearside.open(config: config)
+      _ = try Nearside(config: config, host: Here())" ||
     ! compiles NearsideTesting '_ = try Nearside.scripted { ReplyStep.stall }; _ = FakeDeviceHost()'; then
     cat "$outside/app.log"
     return 1
   fi
   for line in '_ = try Nearside.scripted(config: config, script: .init(steps: []))' '_ = ReplyStep.stall' \
     'let steps: [ScriptedReply] = []; _ = steps' '_ = try liveObjects()' 'try panicOnPurpose(text: "")' \
-    '_ = try Nearside.withHost(config: config, host: AppleHost())' '_ = try Nearside.scripted { "Hello." }'; do
+    "$host; _ = try Nearside.withHost(config: config, host: Here())" '_ = try Nearside.scripted { "Hello." }' \
+    '_ = try Nearside.forTests(config: config, script: nil, host: nil, clock: nil, inMemory: true)' 'try scriptApp(json: nil)' \
+    '_ = try tinyModel()' '_ = TestClock(unixMs: 0)' '_ = try TestHub.start(files: [])' \
+    '_ = try TestProvider.start(exchanges: [])' '_ = try testTape(text: "")' '_ = try testModels(ids: [], path: "")'; do
     ! compiles NearsideKit "$line" || { printf 'an app can write `%s`\n' "$line"; return 1; }
   done
 }
@@ -167,7 +172,20 @@ P
 release() { python3 -B scripts/swift-package.py "$1" --url "$address" --checksum "$checksum"; }
 
 check_by-path() {
-  release "$outside/nearside" && quickstart "$outside/by-path" && answers "$outside/by-path"
+  release "$outside/nearside" && quickstart "$outside/by-path" && answers "$outside/by-path" && plays_script "$outside/by-path"
+}
+
+# plays_script FOLDER: whether the program that was just built plays the script of its launch argument, text or file.
+plays_script() {
+  local script='{"steps": [{"type": "text", "text": "As the script says."}]}' given
+  printf '%s' "$script" >"$outside/script.json"
+  for given in "$script" "$outside/script.json"; do
+    if ! in_swift "$1" "$root/scripts/with-local-hub.sh" env LD_LIBRARY_PATH="$programs" "$outside/build/debug/Tides" \
+      -nearsideScript "$given" >"$outside/script.out" 2>&1 || ! grep -q 'As the script says' "$outside/script.out"; then
+      cat "$outside/script.out"
+      return 1
+    fi
+  done
 }
 
 # tag_tree FOLDER TAG: commits what is in the folder.

@@ -51,7 +51,7 @@ import Testing
         #expect(try await nearside.conversations().open(id: conversation.id).messages.count == 2)
     }
 
-    /// What a script changes is tested in Kotlin, where no other test runs at the same time.
+    /// A script that is played would reach the other tests, which run at the same time: scripts/check-swift-packages.sh plays one.
     @Test func argumentsWithoutAScriptChangeNothingAndAFaultyOneIsReported() throws {
         try LaunchScript.play(["app", "-demo"])
         try LaunchScript.play(["app", "-nearsideScript"])
