@@ -127,6 +127,13 @@ impl Answering<'_> {
                 Ok(answered) => return Some(answered),
                 Err(failure) => failure,
             };
+            let failure = match &planned.source {
+                PlannedSource::Remote(remote) if !failure.visible => Failure {
+                    error: self.inner.explain_own_server(&remote.settings, failure.error),
+                    ..failure
+                },
+                _ => failure,
+            };
             if failure.is_forwarded && failure.may_fall_back && failures.is_empty() && may_decide_again {
                 return None;
             }

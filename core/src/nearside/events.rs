@@ -6,6 +6,7 @@ use url::Url;
 use super::{Inner, Nearside, lock};
 use crate::device::{Connectivity, DeviceFacts};
 use crate::engine::local::AdjustmentCause;
+use crate::engine::remote::ProviderSettings;
 use crate::error::{Error, ErrorReason, Result};
 use crate::net::url::is_in_local_network;
 
@@ -81,6 +82,20 @@ impl Inner {
             self.forget_failures();
         }
         Ok(facts)
+    }
+
+    /// Returns the error of a provider; if the user's own server was not reached, and the app may not use the local network, says
+    /// that this may be the cause: its name may lead there.
+    pub(super) fn explain_own_server(&self, settings: &ProviderSettings, error: Error) -> Error {
+        let unreached = matches!(error.reason(), ErrorReason::Unreachable | ErrorReason::NoResponse);
+        let is_denied = lock(&self.last_facts).local_network_allowed == Some(false);
+        if !unreached || !is_denied || settings.kind.is_hosted() {
+            return error;
+        }
+        let text = format!(
+            "{error}; if its server is in the local network, allow this app to use that, in the settings of the system"
+        );
+        Error::of(ErrorReason::LocalNetworkDenied, text)
     }
 
     /// Returns the error; if the hub was not reached because the device is offline, or because the hub is in the local network,

@@ -65,7 +65,8 @@ async fn fetch(inner: &Arc<Inner>, name: &str) -> Result<Fetched> {
     .await?;
     let asked_at = StatementTime::now();
     let fetched = remote::fetch_models(&http, &settings, &secret, &today).await;
-    let FetchedModels { listed, own, mut error } = fetched;
+    let FetchedModels { listed, own, error } = fetched;
+    let mut error = error.map(|failed| inner.explain_own_server(&settings, failed));
     let Some(mut listed) = listed else {
         return Ok(Fetched { listed: None, error });
     };

@@ -128,8 +128,29 @@ async fn local_network() -> Error {
         mode: RoutingMode::OnlyInCloud,
         ..hello()
     };
-    let answer = collect_answer(&nearside.chat(request)).await;
-    answer.end.expect_err("it is not asked")
+    let answer = collect_answer(&nearside.chat(request.clone())).await;
+    let refused = answer.end.expect_err("it is not asked");
+
+    // A name tells nothing; a server that is not reached may be there.
+    let named = ProviderSettings {
+        allow_http: true,
+        model: Some("qwen3".to_owned()),
+        ..settings(Dialect::Ollama, "http://nas.invalid:11434")
+    };
+    nearside.add_provider(named).await.expect("set up");
+    let consented = RoutingPolicy {
+        consent: ConsentPolicy::Given,
+        allow_retention: true,
+        allow_training: true,
+        ..RoutingPolicy::default()
+    };
+    nearside.set_policy(consented).await.expect("kept");
+    let unreached = collect_answer(&nearside.chat(request))
+        .await
+        .end
+        .expect_err("no such server");
+    assert_eq!(unreached.reason(), R::LocalNetworkDenied, "{unreached:?}");
+    refused
 }
 
 /// A host whose user does not let the app use the local network.
