@@ -64,6 +64,11 @@ class AndroidHostTest {
             ReflectionHelpers.setStaticField(Build.VERSION::class.java, "SDK_INT", 37)
             assertEquals(null, host.facts().localNetworkAllowed, "the app targets an earlier version")
             context.applicationInfo.targetSdkVersion = 37
+            for (free in listOf(NetworkCapabilities.TRANSPORT_CELLULAR, NetworkCapabilities.TRANSPORT_VPN)) {
+                transport(free)
+                assertEquals(null, host.facts().localNetworkAllowed, "there it is not needed")
+            }
+            transport(NetworkCapabilities.TRANSPORT_WIFI)
             assertEquals(false, host.facts().localNetworkAllowed)
             shadowOf(RuntimeEnvironment.getApplication()).grantPermissions(permission)
             assertEquals(true, host.facts().localNetworkAllowed)
@@ -140,6 +145,12 @@ class AndroidHostTest {
         memory.threshold = threshold
         memory.lowMemory = low
         shadowOf(context.getSystemService(ActivityManager::class.java)).setMemoryInfo(memory)
+    }
+
+    private fun transport(type: Int) {
+        val capabilities = ShadowNetworkCapabilities.newInstance()
+        shadowOf(capabilities).addTransportType(type)
+        shadowOf(connectivity).setNetworkCapabilities(connectivity.activeNetwork, capabilities)
     }
 
     private fun network(vararg has: Int) {
