@@ -40,7 +40,6 @@ CRATES = {
     "tower": "HTTP",
     "url": "HTTP",
     "idna": "HTTP",
-    "h2": "HTTP",
     "tokio": "tokio",
     "core": "Rust's library",
     "alloc": "Rust's library",
